@@ -1,0 +1,142 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types. Ready is on every object; Reconciling and Stalled are there
+// only while they are true, as kstatus reads them.
+const (
+	// ConditionReady sums up: the object is as declared and works.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the operator is at work or waits for the world.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when somebody must act before anything goes on.
+	ConditionStalled = "Stalled"
+
+	// ConditionReachable: the server's metadata could be fetched.
+	ConditionReachable = "Reachable"
+	// ConditionIssuerVerified: the metadata's issuer is spec.issuer, byte for byte (RFC 8414 section 3.3).
+	ConditionIssuerVerified = "IssuerVerified"
+	// ConditionAuthenticated: the operator could sign in and has the rights it needs.
+	ConditionAuthenticated = "Authenticated"
+
+	// ConditionRegistered: the client is registered at the server, and is ours.
+	ConditionRegistered = "Registered"
+	// ConditionAudienceMapped: new tokens of the token clients name this API in `aud`.
+	ConditionAudienceMapped = "AudienceMapped"
+	// ConditionVerified: a live introspection with these credentials was answered.
+	ConditionVerified = "Verified"
+	// ConditionPublished: the Secret that workloads mount is written.
+	ConditionPublished = "Published"
+	// ConditionPolicyBound: the policy at the endpoint in the Secret exists, is Compiled and names
+	// this client. It does not gate Ready.
+	ConditionPolicyBound = "PolicyBound"
+
+	// ConditionCompiled: the policy has a meaning.
+	ConditionCompiled = "Compiled"
+	// ConditionClientsReady: the clients of the policy are Verified and Published.
+	ConditionClientsReady = "ClientsReady"
+)
+
+// Reasons that any kind may have.
+const (
+	// ReasonReady: all is as declared.
+	ReasonReady = "Ready"
+	// ReasonSucceeded: this step is done.
+	ReasonSucceeded = "Succeeded"
+	// ReasonProgressing: the operator is at work.
+	ReasonProgressing = "Progressing"
+	// ReasonPending: an earlier step is not done.
+	ReasonPending = "Pending"
+	// ReasonDeleting: the object is being deleted.
+	ReasonDeleting = "Deleting"
+	// ReasonInternalError: a call to the Kubernetes API went wrong; it is tried again.
+	ReasonInternalError = "InternalError"
+)
+
+// Reasons of a ClusterAuthorizationServer.
+const (
+	// ReasonUnreachable: no answer, or none that makes sense; tried again.
+	ReasonUnreachable = "Unreachable"
+	// ReasonInvalidMetadata: the answer at the metadata address is no RFC 8414 metadata.
+	ReasonInvalidMetadata = "InvalidMetadata"
+	// ReasonIssuerNotFound: there is no metadata at that address (wrong realm or path).
+	ReasonIssuerNotFound = "IssuerNotFound"
+	// ReasonIssuerMismatch: the metadata names another issuer.
+	ReasonIssuerMismatch = "IssuerMismatch"
+	// ReasonInsecureIssuer: http on a loopback address, which the operator was not told to allow.
+	ReasonInsecureIssuer = "InsecureIssuer"
+	// ReasonSecretNotFound: a Secret that the object names does not exist, or lacks a key.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonInvalidCABundle: the CA bundle is missing, too large or no PEM.
+	ReasonInvalidCABundle = "InvalidCABundle"
+	// ReasonCredentialsRefused: the server refused the operator's sign-in.
+	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonMissingRights: signed in, but without the rights to manage clients.
+	ReasonMissingRights = "MissingRights"
+	// ReasonInUse: the object is being deleted while clients refer to it.
+	ReasonInUse = "InUse"
+)
+
+// Reasons of an IntrospectionClient.
+const (
+	// ReasonServerNotFound: authorizationServerRef names no ClusterAuthorizationServer.
+	ReasonServerNotFound = "ServerNotFound"
+	// ReasonServerNotReady: the server is not Ready.
+	ReasonServerNotReady = "ServerNotReady"
+	// ReasonAccessDenied: the server's access does not cover this namespace.
+	ReasonAccessDenied = "AccessDenied"
+	// ReasonClientIDNotAllowed: the client id starts with none of the granted prefixes, or is too long.
+	ReasonClientIDNotAllowed = "ClientIDNotAllowed"
+	// ReasonAudienceModeNotAllowed: the server's access.audience.modes lacks the mode.
+	ReasonAudienceModeNotAllowed = "AudienceModeNotAllowed"
+	// ReasonRetainNotAllowed: the server's access.retain is Denied.
+	ReasonRetainNotAllowed = "RetainNotAllowed"
+	// ReasonNamespaceTerminating: nothing is created in a namespace that is going away.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+	// ReasonOwnershipConflict: a registration with this client id exists and is not this object's.
+	ReasonOwnershipConflict = "OwnershipConflict"
+	// ReasonSecretConflict: a Secret of that name exists and is not this object's.
+	ReasonSecretConflict = "SecretConflict"
+	// ReasonInvalidRegistration: the server refuses the registration as it is.
+	ReasonInvalidRegistration = "InvalidRegistration"
+	// ReasonForbidden: the operator's sign-in lacks a right at the server.
+	ReasonForbidden = "Forbidden"
+	// ReasonRateLimited: the server, or the limits in its object, asked to wait.
+	ReasonRateLimited = "RateLimited"
+	// ReasonServerError: the server answered with an error that says nothing about this client.
+	ReasonServerError = "ServerError"
+	// ReasonNoTokenClients: no token client is named anywhere.
+	ReasonNoTokenClients = "NoTokenClients"
+	// ReasonTokenClientNotAllowed: a token client is not in the server's list.
+	ReasonTokenClientNotAllowed = "TokenClientNotAllowed"
+	// ReasonTokenClientNotFound: a token client does not exist at the server.
+	ReasonTokenClientNotFound = "TokenClientNotFound"
+	// ReasonTooManyAudiences: a token client carries as many audiences as the server's cap.
+	ReasonTooManyAudiences = "TooManyAudiences"
+	// ReasonUnmanaged: the audience is not the operator's business.
+	ReasonUnmanaged = "Unmanaged"
+	// ReasonNotYetAccepted: the server does not know the credentials yet.
+	ReasonNotYetAccepted = "NotYetAccepted"
+	// ReasonPolicyNotFound: the policy does not exist.
+	ReasonPolicyNotFound = "PolicyNotFound"
+	// ReasonPolicyNotCompiled: the policy has no meaning yet.
+	ReasonPolicyNotCompiled = "PolicyNotCompiled"
+	// ReasonPolicyNamesAnotherClient: the policy accepts another client.
+	ReasonPolicyNamesAnotherClient = "PolicyNamesAnotherClient"
+	// ReasonNoPolicyNeeded: the Secret is for the server's own endpoint.
+	ReasonNoPolicyNeeded = "NoPolicyNeeded"
+)
+
+// Reasons of a TokenPolicy.
+const (
+	// ReasonInvalidPolicy: the policy does not compile.
+	ReasonInvalidPolicy = "InvalidPolicy"
+	// ReasonClientNotFound: a clientRef names no IntrospectionClient of this namespace.
+	ReasonClientNotFound = "ClientNotFound"
+	// ReasonClientNotReady: a client is not Verified and Published yet.
+	ReasonClientNotReady = "ClientNotReady"
+)
+
+// Finalizer holds an object until the operator has cleaned up after it.
+const Finalizer = "introspection.dev/finalizer"

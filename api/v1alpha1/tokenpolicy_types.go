@@ -1,0 +1,306 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TokenPolicy says what a good token is for an API. The webhook answers for it:
+// over RFC 7662 to those who hold the client's Secret, and over HTTP
+// forward-auth to the gateways that the platform declared.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=tp,categories=introspection
+// +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.accept[0].clientRef.name`
+// +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.spec.require.scopes.allOf`
+// +kubebuilder:printcolumn:name="Max Age",type=string,JSONPath=`.spec.freshness.maxAge`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type TokenPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the application team declares.
+	// +required
+	Spec TokenPolicySpec `json:"spec"`
+
+	// status is what the operator found.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status TokenPolicyStatus `json:"status,omitempty"`
+}
+
+// TokenPolicyList is a list of TokenPolicies.
+// +kubebuilder:object:root=true
+type TokenPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []TokenPolicy `json:"items"`
+}
+
+// TokenPolicySpec says what a good token is.
+type TokenPolicySpec struct {
+	// accept names the authorization server whose tokens are accepted, by the IntrospectionClient
+	// that asks it.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1
+	Accept []AcceptedServer `json:"accept,omitempty"`
+
+	// require says what a token must have, beyond being active, unexpired and of that issuer.
+	// +optional
+	// +kubebuilder:default={}
+	Require TokenRequirements `json:"require,omitempty"`
+
+	// freshness bounds how old the server's answer may be that an allow rests on.
+	// +optional
+	// +kubebuilder:default={}
+	Freshness Freshness `json:"freshness,omitempty"`
+
+	// respond says what callers learn about an accepted token.
+	// +optional
+	// +kubebuilder:default={}
+	Respond Response `json:"respond,omitempty"`
+}
+
+// AcceptedServer is an authorization server whose tokens are accepted.
+type AcceptedServer struct {
+	// clientRef names an IntrospectionClient of this namespace. It brings the server, the issuer and
+	// the credentials.
+	// +required
+	ClientRef LocalReference `json:"clientRef"`
+
+	// validation is Introspect: the server is asked about each token (RFC 7662).
+	// +optional
+	Validation Validation `json:"validation,omitempty"`
+
+	// clients restricts which OAuth clients (`client_id`, else `azp`) tokens may have been issued to.
+	// +optional
+	Clients *ClientRequirement `json:"clients,omitempty"`
+
+	// tenant restricts the tenants.
+	// +optional
+	Tenant *TenantRequirement `json:"tenant,omitempty"`
+}
+
+// Validation is how a token is checked.
+// +kubebuilder:validation:Enum=Introspect
+type Validation string
+
+// ValidationIntrospect asks the authorization server.
+const ValidationIntrospect Validation = "Introspect"
+
+// ClientRequirement restricts the OAuth clients of a token.
+type ClientRequirement struct {
+	// allow lists the client ids. A token that names none is refused.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	Allow []string `json:"allow,omitempty"`
+}
+
+// TenantRequirement restricts the tenants of a token.
+type TenantRequirement struct {
+	// claim names the top-level claim that holds the tenant: a string, or a list of which one must match.
+	// +required
+	Claim ClaimName `json:"claim"`
+
+	// values lists the tenants. A token without the claim is refused.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	Values []string `json:"values,omitempty"`
+}
+
+// ClaimName is the name of a top-level claim.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:Pattern=`^[\x21-\x7e]+$`
+type ClaimName string
+
+// TokenRequirements say what a token must have.
+type TokenRequirements struct {
+	// audiences says what `aud` must name; default the client id of the matched client. A token
+	// without `aud` is refused.
+	// +optional
+	Audiences *AudienceRequirement `json:"audiences,omitempty"`
+
+	// scopes the token must have.
+	// +optional
+	Scopes *ScopeRequirement `json:"scopes,omitempty"`
+
+	// tokenTypes that are accepted; default AccessToken only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"AccessToken"}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	TokenTypes []TokenType `json:"tokenTypes,omitempty"`
+
+	// maxAuthAge is how long ago the user may have signed in (`auth_time`), 1s to 8760h; an older
+	// sign-in is answered with a step-up challenge (RFC 9470).
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxAuthAge must be between 1s and 8760h"
+	MaxAuthAge *metav1.Duration `json:"maxAuthAge,omitempty"`
+
+	// maxTokenAge is how long ago the token may have been issued (`iat`), 1s to 8760h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxTokenAge must be between 1s and 8760h"
+	MaxTokenAge *metav1.Duration `json:"maxTokenAge,omitempty"`
+
+	// clockSkew is how far `nbf`, `iat` and `auth_time` may be off our clock, at most 5m. It never
+	// extends `exp`.
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('5m')",message="clockSkew must be at most 5m"
+	ClockSkew *metav1.Duration `json:"clockSkew,omitempty"`
+}
+
+// AudienceRequirement says what `aud` must name.
+type AudienceRequirement struct {
+	// anyOf lists audiences of which the token must name one.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	AnyOf []string `json:"anyOf,omitempty"`
+}
+
+// ScopeRequirement says which scopes a token must have (RFC 6749 section 3.3).
+// +kubebuilder:validation:XValidation:rule="has(self.allOf) || has(self.anyOf)",message="name at least one scope in allOf or anyOf"
+type ScopeRequirement struct {
+	// allOf lists scopes that the token must all have.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^[\x21\x23-\x5b\x5d-\x7e]+$`
+	AllOf []string `json:"allOf,omitempty"`
+
+	// anyOf lists scopes of which the token must have one.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +kubebuilder:validation:items:Pattern=`^[\x21\x23-\x5b\x5d-\x7e]+$`
+	AnyOf []string `json:"anyOf,omitempty"`
+}
+
+// TokenType is a kind of token.
+// +kubebuilder:validation:Enum=AccessToken;IDToken;RefreshToken
+type TokenType string
+
+const (
+	// AccessTokenType is an access token.
+	AccessTokenType TokenType = "AccessToken"
+	// IDTokenType is an OpenID Connect ID token.
+	IDTokenType TokenType = "IDToken"
+	// RefreshTokenType is a refresh token.
+	RefreshTokenType TokenType = "RefreshToken"
+)
+
+// Freshness bounds the age of the server's answer.
+type Freshness struct {
+	// maxAge is how old the introspection may be that an allow rests on, 0s to 1h: from T + maxAge on,
+	// no token is allowed that the server called inactive at T. With 0s each request asks the server.
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="maxAge must be at most 1h"
+	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
+}
+
+// Response says what callers learn about an accepted token.
+type Response struct {
+	// headers that gateways hand to the API (forward-auth). Each is sent in every allow, empty if the
+	// token does not have the claim.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(h, self.exists_one(g, g.name.lowerAscii() == h.name.lowerAscii()))",message="two headers have the same name: names are compared without case"
+	Headers []ResponseHeader `json:"headers,omitempty"`
+
+	// claims that the introspection endpoint answers with; default the standard members of RFC 7662
+	// section 2.2. active and token_type are always there.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c != 'active' && c != 'cnf')",message="active is always there, and cnf is the business of the webhook"
+	Claims []ClaimName `json:"claims,omitempty"`
+}
+
+// ResponseHeader is a header made of a claim.
+type ResponseHeader struct {
+	// name of the header, for example X-Auth-Subject: letters, digits and hyphens.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9-]*$`
+	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['host','authorization','proxy-authorization','proxy-authenticate','proxy-connection','www-authenticate','cookie','set-cookie','connection','keep-alive','te','trailer','transfer-encoding','upgrade','content-length','content-type','content-encoding','date','location','retry-after','cache-control','introspection-decision','forwarded','x-original-url','x-original-method']) && !self.lowerAscii().startsWith('x-forwarded-')",message="this header has a meaning of its own: name one of yours, such as X-Auth-Subject"
+	Name string `json:"name"`
+
+	// claim whose value the header carries: strings and numbers as they are, other values as JSON.
+	// +required
+	Claim ClaimName `json:"claim"`
+}
+
+// TokenPolicyStatus is what the operator found.
+type TokenPolicyStatus struct {
+	// conditions are Ready, Compiled and ClientsReady; Reconciling and Stalled only while they are
+	// true (kstatus).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation that the conditions speak of; -1 before the first look.
+	// +optional
+	// +kubebuilder:default=-1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// endpoints where this policy is asked.
+	// +optional
+	Endpoints *PolicyEndpoints `json:"endpoints,omitempty"`
+}
+
+// PolicyEndpoints are where a policy is asked.
+type PolicyEndpoints struct {
+	// introspection is the RFC 7662 endpoint.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Introspection string `json:"introspection,omitempty"`
+	// authorize is the base of the forward-auth endpoint, for gateways.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Authorize string `json:"authorize,omitempty"`
+}

@@ -1,0 +1,110 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Kind classifies an error by what the caller can do about it.
+type Kind int
+
+const (
+	// KindServer: the server is in trouble or answered nonsense; try again. The zero value: what is
+	// not understood is never taken for an answer.
+	KindServer Kind = iota
+	// KindUnreachable: no answer arrived; try again.
+	KindUnreachable
+	// KindCredentials: the operator's sign-in was refused.
+	KindCredentials
+	// KindForbidden: signed in, but without the right.
+	KindForbidden
+	// KindNotFound: the realm, or a thing that must be there, is not.
+	KindNotFound
+	// KindTokenClientNotFound: a token client does not exist; Subject names it.
+	KindTokenClientNotFound
+	// KindTooManyAudiences: a token client carries as many audiences as the cap; Subject names it.
+	KindTooManyAudiences
+	// KindConflict: the registration exists and is not ours; Subject is its owner mark, if any.
+	KindConflict
+	// KindInvalid: the server refuses what was sent; Detail says why.
+	KindInvalid
+	// KindRateLimited: wait for RetryAfter.
+	KindRateLimited
+)
+
+// Error is what every method of a provider returns.
+type Error struct {
+	Kind Kind
+	// Op is what was attempted, for example "create client".
+	Op string
+	// Status is the HTTP status, 0 if there was no answer.
+	Status int
+	// Subject is what the error is about, see Kind.
+	Subject string
+	// Detail is the server's own word (error, error_description or errorMessage), cleaned by Clean.
+	Detail string
+	// RetryAfter is how long the server asked to wait, at most MaxRetryAfter.
+	RetryAfter time.Duration
+	// Err is the cause, if there is one. It never holds a request's body or header.
+	Err error
+}
+
+// MaxRetryAfter caps how long a server can make us wait.
+const MaxRetryAfter = 5 * time.Minute
+
+// Error says what was attempted and what came of it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": the server answered %d", e.Status)
+	}
+	if e.Detail != "" {
+		fmt.Fprintf(&b, " (%s)", e.Detail)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of the *Error in err's chain, and whether there is one.
+func KindOf(err error) (Kind, bool) {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind, true
+	}
+	return KindServer, false
+}
+
+// maxDetail bounds what of a server's words may reach a status.
+const maxDetail = 256
+
+// Clean makes a server's words fit for a status: secrets masked, printable
+// characters only, at most 256 of them.
+func Clean(words string, secrets ...Secret) string {
+	for _, s := range secrets {
+		if s != "" {
+			words = strings.ReplaceAll(words, s.Reveal(), "[secret]")
+		}
+	}
+	words = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, words)
+	if runes := []rune(words); len(runes) > maxDetail {
+		words = string(runes[:maxDetail-1]) + "…"
+	}
+	return words
+}
