@@ -6,8 +6,9 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // IntrospectionClient says that an API may ask an authorization server about
-// tokens (RFC 7662). The operator registers it there, proves the registration by
-// a live introspection, and writes a Secret that workloads mount.
+// tokens (RFC 7662). The operator registers it there, proves the
+// registration by a live introspection, and writes a Secret that workloads
+// mount.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=ic,categories=introspection
@@ -28,12 +29,12 @@ type IntrospectionClient struct {
 
 	// spec is what the application team declares.
 	// +required
-	Spec IntrospectionClientSpec `json:"spec"`
+	Spec IntrospectionClientSpec `json:"spec,omitzero"`
 
 	// status is what the operator did and found.
 	// +optional
-	// +kubebuilder:default={"observedGeneration":-1}
-	Status IntrospectionClientStatus `json:"status,omitempty"`
+	// +default={"observedGeneration":-1}
+	Status IntrospectionClientStatus `json:"status,omitzero"`
 }
 
 // IntrospectionClientList is a list of IntrospectionClients.
@@ -45,76 +46,85 @@ type IntrospectionClientList struct {
 }
 
 // IntrospectionClientSpec declares one client.
-// +kubebuilder:validation:XValidation:rule="self.authorizationServerRef.name == oldSelf.authorizationServerRef.name",message="authorizationServerRef is immutable: delete this object and create another"
-// +kubebuilder:validation:XValidation:rule="has(self.clientID) == has(oldSelf.clientID) && (!has(self.clientID) || self.clientID == oldSelf.clientID)",message="clientID is immutable: delete this object and create another"
-// +kubebuilder:validation:XValidation:rule="has(self.secret.name) == has(oldSelf.secret.name) && (!has(self.secret.name) || self.secret.name == oldSelf.secret.name)",message="secret.name is immutable: workloads mount it"
-// +kubebuilder:validation:XValidation:rule="self.endpoint == 'Webhook' || !has(self.policyRef)",message="policyRef needs endpoint Webhook: no policy is checked at the server's own endpoint"
+// +kubebuilder:validation:XValidation:rule="self.authorizationServerRef.name == oldSelf.authorizationServerRef.name",message="authorizationServerRef is immutable: delete this object and create another",fieldPath=".authorizationServerRef"
+// +kubebuilder:validation:XValidation:rule="has(self.clientID) == has(oldSelf.clientID) && (!has(self.clientID) || self.clientID == oldSelf.clientID)",message="clientID is immutable, and can't be set or removed later: delete this object and create another",fieldPath=".clientID"
+// +kubebuilder:validation:XValidation:rule="has(self.secret.name) == has(oldSelf.secret.name) && (!has(self.secret.name) || self.secret.name == oldSelf.secret.name)",message="secret.name is immutable, and can't be set or removed later, since workloads mount it: delete this object and create another",fieldPath=".secret.name"
+// +kubebuilder:validation:XValidation:rule="self.endpoint == 'Webhook' || !has(self.policyRef)",message="policyRef needs endpoint Webhook: no policy is checked at the server's own endpoint",fieldPath=".policyRef"
 type IntrospectionClientSpec struct {
 	// authorizationServerRef names the ClusterAuthorizationServer. Immutable.
 	// +required
-	AuthorizationServerRef ServerReference `json:"authorizationServerRef"`
+	AuthorizationServerRef ServerReference `json:"authorizationServerRef,omitzero"`
 
-	// clientID at the server; default made by the server's clientIDTemplate. It starts with a prefix
-	// that the server grants this namespace. Immutable.
+	// clientID at the server, at most 100 characters; default made by the
+	// server's clientIDTemplate. It starts with a prefix that the server grants
+	// this namespace. Immutable.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._:/-]*$')",message="clientID must start with a letter or digit and hold only letters, digits and . _ : / -"
 	ClientID string `json:"clientID,omitempty"`
 
-	// displayName is the client's name for people, in the server's console.
+	// displayName is the client's name for people, in the server's console; one
+	// line of at most 100 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^[:cntrl:]]+$')",message="displayName must be one line, without control characters"
 	DisplayName string `json:"displayName,omitempty"`
 
 	// audience says how tokens come to name this API in `aud`.
 	// +optional
-	// +kubebuilder:default={}
-	Audience ClientAudience `json:"audience,omitempty"`
+	// +default={}
+	Audience ClientAudience `json:"audience,omitzero"`
 
-	// endpoint is what the Secret is for. Webhook: our introspection endpoint, which checks a
-	// TokenPolicy, with a secret that is good there only. Server: the server's own endpoint with the
-	// registered credential; no policy is checked.
+	// endpoint is what the Secret is for. Webhook: our introspection endpoint,
+	// which checks a TokenPolicy, with a secret that is good there only. Server:
+	// the server's own endpoint with the registered credential; no policy is
+	// checked.
 	// +optional
-	// +kubebuilder:default=Webhook
+	// +default="Webhook"
 	Endpoint Endpoint `json:"endpoint,omitempty"`
 
-	// policyRef names the TokenPolicy, in this namespace, that answers at the endpoint in the Secret;
-	// default the object's own name. It need not exist yet.
+	// policyRef names the TokenPolicy, in this namespace, that answers at the
+	// endpoint in the Secret; default the object's own name. It need not exist
+	// yet. Only with endpoint Webhook.
 	// +optional
 	PolicyRef *LocalReference `json:"policyRef,omitempty"`
 
 	// secret is the Secret that workloads mount.
 	// +optional
-	// +kubebuilder:default={}
-	Secret ClientSecret `json:"secret,omitempty"`
+	// +default={}
+	Secret ClientSecret `json:"secret,omitzero"`
 
-	// deletionPolicy says what becomes of the registration when the object is deleted: Delete, or
-	// Retain, which keeps it and the Secret where the server's access.retain allows it.
+	// deletionPolicy says what becomes of the registration when the object is
+	// deleted: Delete, or Retain, which keeps it and the Secret where the
+	// server's access.retain allows it.
 	// +optional
-	// +kubebuilder:default=Delete
+	// +default="Delete"
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
 
 // ClientAudience says how tokens come to name an API in `aud`.
-// +kubebuilder:validation:XValidation:rule="self.mode != 'Unmanaged' || !has(self.tokenClients)",message="mode Unmanaged touches no token client: leave out tokenClients"
+// +kubebuilder:validation:XValidation:rule="self.mode != 'Unmanaged' || !has(self.tokenClients)",message="mode Unmanaged touches no token client: leave out tokenClients, or choose another mode",fieldPath=".tokenClients"
+// +kubebuilder:validation:MinProperties=0
 type ClientAudience struct {
-	// mode is Default: every new token of the token clients names this API; OnRequest: only those
-	// that were asked for with scope=<the client scope's name>; Unmanaged: nothing is touched.
+	// mode is Default: every new token of the token clients names this API;
+	// OnRequest: only those that were asked for with scope=<the name in
+	// status.audienceScope>; Unmanaged: nothing is touched.
 	// +optional
-	// +kubebuilder:default=Default
+	// +default="Default"
 	Mode AudienceMode `json:"mode,omitempty"`
 
-	// tokenClients are the clients whose tokens shall name this API; default, and at most, those of
-	// the server.
+	// tokenClients are the clients whose tokens shall name this API, by client
+	// id: 1 to 16 of at most 100 characters; default, and at most, those of the
+	// server. Not with mode Unmanaged.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=100
-	// +kubebuilder:validation:items:Pattern=`^\S+$`
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[^[:space:][:cntrl:]]+$')",message="a token client is named by its client id, without spaces"
 	TokenClients []string `json:"tokenClients,omitempty"`
 }
 
@@ -123,7 +133,8 @@ type ClientAudience struct {
 type AudienceMode string
 
 const (
-	// AudienceDefault maps the audience onto every new token of the token clients.
+	// AudienceDefault maps the audience onto every new token of the token
+	// clients.
 	AudienceDefault AudienceMode = "Default"
 	// AudienceOnRequest maps it onto the tokens that ask for it by scope.
 	AudienceOnRequest AudienceMode = "OnRequest"
@@ -142,7 +153,8 @@ const (
 	EndpointServer Endpoint = "Server"
 )
 
-// DeletionPolicy is what becomes of a registration when its object is deleted.
+// DeletionPolicy is what becomes of a registration when its object is
+// deleted.
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
 
@@ -154,24 +166,32 @@ const (
 )
 
 // ClientSecret shapes the Secret that workloads mount.
+// +kubebuilder:validation:MinProperties=0
 type ClientSecret struct {
-	// name of the Secret; default the object's name. Immutable.
+	// name of the Secret, at most 253 characters; default the object's name.
+	// Immutable.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name must be the name of a Secret: lower-case letters, digits, hyphens and dots"
 	Name string `json:"name,omitempty"`
 
-	// labels of the Secret, beside the operator's own (introspection.dev/…, app.kubernetes.io/managed-by).
+	// labels of the Secret, at most 32, beside the operator's own
+	// (introspection.dev/…, app.kubernetes.io/managed-by).
 	// +optional
+	// +kubebuilder:validation:MinProperties=0
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && size(self[k]) <= 63 && !k.startsWith('introspection.dev/') && k != 'app.kubernetes.io/managed-by')",message="labels under introspection.dev/ and app.kubernetes.io/managed-by are the operator's; a value has at most 63 characters"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('introspection.dev/') && k != 'app.kubernetes.io/managed-by')",message="labels under introspection.dev/ and app.kubernetes.io/managed-by are the operator's own: leave them out"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a label's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations of the Secret, beside the operator's own (introspection.dev/…).
+	// annotations of the Secret, at most 32, beside the operator's own
+	// (introspection.dev/…).
 	// +optional
+	// +kubebuilder:validation:MinProperties=0
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !k.startsWith('introspection.dev/'))",message="annotations under introspection.dev/ are the operator's"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('introspection.dev/'))",message="annotations under introspection.dev/ are the operator's own: leave them out"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// keys renames keys of the Secret. No two may be the same.
@@ -179,89 +199,45 @@ type ClientSecret struct {
 	Keys *SecretKeys `json:"keys,omitempty"`
 }
 
-// LabelValue is the value of a label.
+// LabelValue is the value of a label, at most 63 characters.
+// +kubebuilder:validation:MinLength=0
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:Pattern=`^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`
+// +kubebuilder:validation:XValidation:rule="self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",message="a label's value must be letters, digits and - _ . and start and end with a letter or digit"
 type LabelValue string
 
-// AnnotationValue is the value of an annotation.
+// AnnotationValue is the value of an annotation, at most 1024 characters.
+// +kubebuilder:validation:MinLength=0
 // +kubebuilder:validation:MaxLength=1024
 type AnnotationValue string
 
 // SecretKeys renames keys of the Secret that workloads mount.
-// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, k != 'type' && k != 'provider' && k != 'token_endpoint' && k != 'jwks_uri' && k != 'authorize_url')",message="type, provider, token_endpoint, jwks_uri and authorize_url are keys of the Secret already"
-// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, [has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].exists_one(o, o == k))",message="two keys of the Secret have the same name"
+// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, k != 'type' && k != 'provider' && k != 'token_endpoint' && k != 'jwks_uri' && k != 'authorize_url')",message="type, provider, token_endpoint, jwks_uri and authorize_url are keys of the Secret already: choose another name"
+// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, [has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].exists_one(o, o == k))",message="two keys of the Secret have the same name: give each its own"
+// +kubebuilder:validation:MinProperties=0
 type SecretKeys struct {
-	// clientID is the key of the client id; default client_id.
+	// clientID is the key of the client id, at most 253 characters; default
+	// client_id.
 	// +optional
 	ClientID SecretKey `json:"clientID,omitempty"`
-	// clientSecret is the key of the secret; default client_secret.
+	// clientSecret is the key of the secret, at most 253 characters; default
+	// client_secret.
 	// +optional
 	ClientSecret SecretKey `json:"clientSecret,omitempty"`
-	// issuer is the key of the issuer; default issuer.
+	// issuer is the key of the issuer, at most 253 characters; default issuer.
 	// +optional
 	Issuer SecretKey `json:"issuer,omitempty"`
-	// introspectionEndpoint is the key of the endpoint's address; default introspection_endpoint.
+	// introspectionEndpoint is the key of the endpoint's address, at most 253
+	// characters; default introspection_endpoint.
 	// +optional
 	IntrospectionEndpoint SecretKey `json:"introspectionEndpoint,omitempty"`
-	// caCertificate is the key of the endpoint's CA certificates; default ca.crt.
+	// caCertificate is the key of the endpoint's CA certificates, at most 253
+	// characters; default ca.crt.
 	// +optional
 	CACertificate SecretKey `json:"caCertificate,omitempty"`
 }
 
-// SecretKey is a key of a Secret.
+// SecretKey is a key of a Secret, at most 253 characters.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="a key of a Secret must be letters, digits and - _ . only"
 type SecretKey string
-
-// IntrospectionClientStatus is what the operator did and found.
-type IntrospectionClientStatus struct {
-	// conditions are Ready, Registered, AudienceMapped, Verified, Published and PolicyBound;
-	// Reconciling and Stalled only while they are true (kstatus). PolicyBound does not gate Ready.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// observedGeneration is the generation that the conditions speak of; -1 before the first look.
-	// +optional
-	// +kubebuilder:default=-1
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// clientID at the server.
-	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	ClientID string `json:"clientID,omitempty"`
-
-	// registrationID is the server's own id of the registration.
-	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	RegistrationID string `json:"registrationID,omitempty"`
-
-	// audienceScope is the name of the client scope at the server that maps the audience; clients ask
-	// for it with scope=<this name> where the mode is OnRequest.
-	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	AudienceScope string `json:"audienceScope,omitempty"`
-
-	// binding names the Secret that workloads mount (Service Binding for Kubernetes 1.1).
-	// +optional
-	Binding *LocalReference `json:"binding,omitempty"`
-
-	// credential tells which credential the Secret holds.
-	// +optional
-	Credential *ClientCredential `json:"credential,omitempty"`
-}
-
-// ClientCredential tells a credential apart without giving it away.
-type ClientCredential struct {
-	// fingerprint is the start of the SHA-256 of the secret, in hex.
-	// +optional
-	// +kubebuilder:validation:MaxLength=64
-	Fingerprint string `json:"fingerprint,omitempty"`
-	// issuedAt is when the secret was made.
-	// +optional
-	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
-}

@@ -5,8 +5,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TokenPolicy says what a good token is for an API. The webhook answers for it:
-// over RFC 7662 to those who hold the client's Secret, and over HTTP
+// TokenPolicy says what a good token is for an API. The webhook answers for
+// it: over RFC 7662 to those who hold the client's Secret, and over HTTP
 // forward-auth to the gateways that the platform declared.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -26,12 +26,12 @@ type TokenPolicy struct {
 
 	// spec is what the application team declares.
 	// +required
-	Spec TokenPolicySpec `json:"spec"`
+	Spec TokenPolicySpec `json:"spec,omitzero"`
 
 	// status is what the operator found.
 	// +optional
-	// +kubebuilder:default={"observedGeneration":-1}
-	Status TokenPolicyStatus `json:"status,omitempty"`
+	// +default={"observedGeneration":-1}
+	Status TokenPolicyStatus `json:"status,omitzero"`
 }
 
 // TokenPolicyList is a list of TokenPolicies.
@@ -44,46 +44,50 @@ type TokenPolicyList struct {
 
 // TokenPolicySpec says what a good token is.
 type TokenPolicySpec struct {
-	// accept names the authorization server whose tokens are accepted, by the IntrospectionClient
-	// that asks it.
+	// accept names the authorization server whose tokens are accepted, by the
+	// IntrospectionClient that asks it: exactly one.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1
 	Accept []AcceptedServer `json:"accept,omitempty"`
 
-	// require says what a token must have, beyond being active, unexpired and of that issuer.
+	// require says what a token must have, beyond being active, unexpired and of
+	// that issuer.
 	// +optional
-	// +kubebuilder:default={}
-	Require TokenRequirements `json:"require,omitempty"`
+	// +default={}
+	Require TokenRequirements `json:"require,omitzero"`
 
-	// freshness bounds how old the server's answer may be that an allow rests on.
+	// freshness bounds how old the server's answer may be that an allow rests
+	// on.
 	// +optional
-	// +kubebuilder:default={}
-	Freshness Freshness `json:"freshness,omitempty"`
+	// +default={}
+	Freshness Freshness `json:"freshness,omitzero"`
 
 	// respond says what callers learn about an accepted token.
 	// +optional
-	// +kubebuilder:default={}
-	Respond Response `json:"respond,omitempty"`
+	// +default={}
+	Respond Response `json:"respond,omitzero"`
 }
 
 // AcceptedServer is an authorization server whose tokens are accepted.
 type AcceptedServer struct {
-	// clientRef names an IntrospectionClient of this namespace. It brings the server, the issuer and
-	// the credentials.
+	// clientRef names an IntrospectionClient of this namespace. It brings the
+	// server, the issuer and the credentials.
 	// +required
-	ClientRef LocalReference `json:"clientRef"`
+	ClientRef LocalReference `json:"clientRef,omitzero"`
 
 	// validation is Introspect: the server is asked about each token (RFC 7662).
 	// +optional
 	Validation Validation `json:"validation,omitempty"`
 
-	// clients restricts which OAuth clients (`client_id`, else `azp`) tokens may have been issued to.
+	// clients restricts which OAuth clients (`client_id`, else `azp`) tokens may
+	// have been issued to.
 	// +optional
 	Clients *ClientRequirement `json:"clients,omitempty"`
 
-	// tenant restricts the tenants.
+	// tenant restricts the tenants (organisations, customers) that a token may
+	// be of.
 	// +optional
 	Tenant *TenantRequirement `json:"tenant,omitempty"`
 }
@@ -97,7 +101,8 @@ const ValidationIntrospect Validation = "Introspect"
 
 // ClientRequirement restricts the OAuth clients of a token.
 type ClientRequirement struct {
-	// allow lists the client ids. A token that names none is refused.
+	// allow lists the client ids, 1 to 64 of at most 255 characters. A token
+	// that names none is refused.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -109,11 +114,13 @@ type ClientRequirement struct {
 
 // TenantRequirement restricts the tenants of a token.
 type TenantRequirement struct {
-	// claim names the top-level claim that holds the tenant: a string, or a list of which one must match.
+	// claim names the top-level claim that holds the tenant, a string or a list
+	// of which one must match; at most 128 characters.
 	// +required
-	Claim ClaimName `json:"claim"`
+	Claim ClaimName `json:"claim,omitempty"`
 
-	// values lists the tenants. A token without the claim is refused.
+	// values lists the tenants, 1 to 64 of at most 255 characters. A token
+	// without the claim is refused.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -123,62 +130,63 @@ type TenantRequirement struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// ClaimName is the name of a top-level claim.
+// ClaimName is the name of a top-level claim, at most 128 characters.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:Pattern=`^[\x21-\x7e]+$`
+// +kubebuilder:validation:XValidation:rule=`self.matches(r'^[\x21-\x7e]+$')`,message="a claim's name must be printable ASCII without spaces"
 type ClaimName string
 
 // TokenRequirements say what a token must have.
+// +kubebuilder:validation:MinProperties=0
 type TokenRequirements struct {
-	// audiences says what `aud` must name; default the client id of the matched client. A token
-	// without `aud` is refused.
+	// audiences says what `aud` must name; default the client id of the matched
+	// client. A token without `aud` is refused.
 	// +optional
 	Audiences *AudienceRequirement `json:"audiences,omitempty"`
 
-	// scopes the token must have.
+	// scopes the token must have: allOf, anyOf or both.
 	// +optional
 	Scopes *ScopeRequirement `json:"scopes,omitempty"`
 
-	// tokenTypes that are accepted; default AccessToken only.
+	// tokenTypes that are accepted, 1 to 3; default AccessToken only.
 	// +optional
 	// +listType=set
-	// +kubebuilder:default={"AccessToken"}
+	// +default=["AccessToken"]
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
 	TokenTypes []TokenType `json:"tokenTypes,omitempty"`
 
-	// maxAuthAge is how long ago the user may have signed in (`auth_time`), 1s to 8760h; an older
-	// sign-in is answered with a step-up challenge (RFC 9470).
+	// maxAuthAge is how long ago the user may have signed in (`auth_time`), 1s
+	// to 8760h; an older sign-in is answered with a step-up challenge (RFC
+	// 9470).
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxAuthAge must be between 1s and 8760h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxAuthAge must be a duration such as 1h, from 1s to 8760h"
 	MaxAuthAge *metav1.Duration `json:"maxAuthAge,omitempty"`
 
-	// maxTokenAge is how long ago the token may have been issued (`iat`), 1s to 8760h.
+	// maxTokenAge is how long ago the token may have been issued (`iat`), 1s to
+	// 8760h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxTokenAge must be between 1s and 8760h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxTokenAge must be a duration such as 12h, from 1s to 8760h"
 	MaxTokenAge *metav1.Duration `json:"maxTokenAge,omitempty"`
 
-	// clockSkew is how far `nbf`, `iat` and `auth_time` may be off our clock, at most 5m. It never
-	// extends `exp`.
+	// clockSkew is how far `nbf`, `iat` and `auth_time` may be off our clock, 0s
+	// to 5m. It never extends `exp`.
 	// +optional
-	// +kubebuilder:default="30s"
+	// +default="30s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('5m')",message="clockSkew must be at most 5m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('5m')",message="clockSkew must be a duration such as 30s, from 0s to 5m"
 	ClockSkew *metav1.Duration `json:"clockSkew,omitempty"`
 }
 
 // AudienceRequirement says what `aud` must name.
 type AudienceRequirement struct {
-	// anyOf lists audiences of which the token must name one.
+	// anyOf lists audiences of which the token must name one; 1 to 64 of at most
+	// 255 characters.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -188,27 +196,31 @@ type AudienceRequirement struct {
 	AnyOf []string `json:"anyOf,omitempty"`
 }
 
-// ScopeRequirement says which scopes a token must have (RFC 6749 section 3.3).
+// ScopeRequirement says which scopes a token must have (RFC 6749 section
+// 3.3).
 // +kubebuilder:validation:XValidation:rule="has(self.allOf) || has(self.anyOf)",message="name at least one scope in allOf or anyOf"
+// +kubebuilder:validation:MinProperties=0
 type ScopeRequirement struct {
-	// allOf lists scopes that the token must all have.
+	// allOf lists scopes that the token must all have; 1 to 64 of at most 255
+	// characters.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:Pattern=`^[\x21\x23-\x5b\x5d-\x7e]+$`
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\x21\x23-\x5b\x5d-\x7e]+$')`,message="a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
 	AllOf []string `json:"allOf,omitempty"`
 
-	// anyOf lists scopes of which the token must have one.
+	// anyOf lists scopes of which the token must have one; 1 to 64 of at most
+	// 255 characters.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:Pattern=`^[\x21\x23-\x5b\x5d-\x7e]+$`
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\x21\x23-\x5b\x5d-\x7e]+$')`,message="a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
 	AnyOf []string `json:"anyOf,omitempty"`
 }
 
@@ -226,81 +238,57 @@ const (
 )
 
 // Freshness bounds the age of the server's answer.
+// +kubebuilder:validation:MinProperties=0
 type Freshness struct {
-	// maxAge is how old the introspection may be that an allow rests on, 0s to 1h: from T + maxAge on,
-	// no token is allowed that the server called inactive at T. With 0s each request asks the server.
+	// maxAge is how old the introspection may be that an allow rests on, 0s to
+	// 1h: from T + maxAge on, no token is allowed that the server called
+	// inactive at T. With 0s each request asks the server.
 	// +optional
-	// +kubebuilder:default="30s"
+	// +default="30s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
-	// +kubebuilder:validation:XValidation:rule="duration(self) <= duration('1h')",message="maxAge must be at most 1h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="maxAge must be a duration such as 30s, from 0s to 1h"
 	MaxAge *metav1.Duration `json:"maxAge,omitempty"`
 }
 
 // Response says what callers learn about an accepted token.
+// +kubebuilder:validation:MinProperties=0
 type Response struct {
-	// headers that gateways hand to the API (forward-auth). Each is sent in every allow, empty if the
-	// token does not have the claim.
+	// headers that gateways hand to the API (forward-auth), at most 16. Each is
+	// sent in every allow, empty if the token does not have the claim.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=0
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(h, self.exists_one(g, g.name.lowerAscii() == h.name.lowerAscii()))",message="two headers have the same name: names are compared without case"
+	// +kubebuilder:validation:XValidation:rule="self.all(h, self.exists_one(g, g.name.lowerAscii() == h.name.lowerAscii()))",message="two headers have the same name, compared without case: give each its own"
 	Headers []ResponseHeader `json:"headers,omitempty"`
 
-	// claims that the introspection endpoint answers with; default the standard members of RFC 7662
-	// section 2.2. active and token_type are always there.
+	// claims that the introspection endpoint answers with, 1 to 64; default the
+	// standard members of RFC 7662 section 2.2. active and token_type are always
+	// there.
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c != 'active' && c != 'cnf')",message="active is always there, and cnf is the business of the webhook"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c != 'active' && c != 'cnf')",message="leave out active, which is always there, and cnf, which is never answered here"
 	Claims []ClaimName `json:"claims,omitempty"`
 }
 
 // ResponseHeader is a header made of a claim.
 type ResponseHeader struct {
-	// name of the header, for example X-Auth-Subject: letters, digits and hyphens.
+	// name of the header, for example X-Auth-Subject: at most 64 letters, digits
+	// and hyphens. Hop-by-hop headers, credentials and those that gateways set
+	// themselves are refused.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9-]*$`
-	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['host','authorization','proxy-authorization','proxy-authenticate','proxy-connection','www-authenticate','cookie','set-cookie','connection','keep-alive','te','trailer','transfer-encoding','upgrade','content-length','content-type','content-encoding','date','location','retry-after','cache-control','introspection-decision','forwarded','x-original-url','x-original-method']) && !self.lowerAscii().startsWith('x-forwarded-')",message="this header has a meaning of its own: name one of yours, such as X-Auth-Subject"
-	Name string `json:"name"`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z][A-Za-z0-9-]*$')",message="a header's name must start with a letter and hold only letters, digits and hyphens"
+	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['host','authorization','dpop','proxy-authorization','proxy-authenticate','proxy-connection','www-authenticate','cookie','set-cookie','connection','keep-alive','te','trailer','transfer-encoding','upgrade','expect','content-length','content-type','content-encoding','date','location','retry-after','cache-control','introspection-decision','forwarded','x-real-ip','x-original-url','x-original-method']) && !self.lowerAscii().startsWith('x-forwarded-')",message="this header has a meaning of its own: name one of yours, such as X-Auth-Subject"
+	Name string `json:"name,omitempty"`
 
-	// claim whose value the header carries: strings and numbers as they are, other values as JSON.
+	// claim whose value the header carries, at most 128 characters of name:
+	// strings and numbers as they are, other values as JSON.
 	// +required
-	Claim ClaimName `json:"claim"`
-}
-
-// TokenPolicyStatus is what the operator found.
-type TokenPolicyStatus struct {
-	// conditions are Ready, Compiled and ClientsReady; Reconciling and Stalled only while they are
-	// true (kstatus).
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=16
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-
-	// observedGeneration is the generation that the conditions speak of; -1 before the first look.
-	// +optional
-	// +kubebuilder:default=-1
-	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-
-	// endpoints where this policy is asked.
-	// +optional
-	Endpoints *PolicyEndpoints `json:"endpoints,omitempty"`
-}
-
-// PolicyEndpoints are where a policy is asked.
-type PolicyEndpoints struct {
-	// introspection is the RFC 7662 endpoint.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Introspection string `json:"introspection,omitempty"`
-	// authorize is the base of the forward-auth endpoint, for gateways.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	Authorize string `json:"authorize,omitempty"`
+	Claim ClaimName `json:"claim,omitempty"`
 }

@@ -637,7 +637,11 @@ func (in *ServerConnection) DeepCopyInto(out *ServerConnection) {
 		*out = new(CABundleReference)
 		**out = **in
 	}
-	out.Timeout = in.Timeout
+	if in.Timeout != nil {
+		in, out := &in.Timeout, &out.Timeout
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	out.Limits = in.Limits
 }
 

@@ -117,9 +117,14 @@ type Observation struct {
 	RegistrationID string
 	// Owner is the owner mark found, empty if there is none.
 	Owner string
-	// Drift names the managed fields that differ, never their values; empty when all is well.
+	// Drift names the managed fields that differ, never their values; empty when all is well. A
+	// secret that the server does not show is no drift.
 	Drift []string
 }
+
+// DriftSecret stands in Observation.Drift for the client's secret. Who knows that
+// the server refuses the secret, while it does not show it, adds it.
+const DriftSecret = "secret"
 
 // Registration is what a write left behind.
 type Registration struct {

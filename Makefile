@@ -1,0 +1,109 @@
+# Copyright The introspection-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Binaries too large for the repository: built once, kept here.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/introspection-operator
+TOOL := hack/tool.sh
+TOOL_BIN := $(CACHE)/bin
+
+# Packages tested at once. Some start a control plane or a Keycloak of their own.
+TEST_PARALLEL ?= 2
+TEST_TIMEOUT ?= 30m
+# Packages to test.
+TEST ?= ./...
+
+##@ Develop
+
+.PHONY: help
+help: ## Show this.
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/introspection-operator.
+	CGO_ENABLED=0 go build -trimpath -o bin/introspection-operator .
+
+.PHONY: generate
+generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the API reference and the chart's README.
+	$(TOOL_BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt crd paths=./api/... output:crd:dir=config/crd/bases
+	mkdir -p docs/reference
+	$(TOOL_BIN)/crd-ref-docs --log-level=ERROR --config=hack/api-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
+	$(TOOL_BIN)/helm-docs --log-level=warning --chart-search-root=charts
+
+.PHONY: fmt
+fmt: golangci-lint ## Format the Go files (gofumpt, gci).
+	$(TOOL_BIN)/golangci-lint fmt
+
+##@ Check
+
+.PHONY: verify
+verify: golangci-lint ## Check generated files, formatting, headers, layout, scripts, YAML.
+	hack/verify.sh
+
+.PHONY: lint
+lint: golangci-lint ## Run golangci-lint with kube-api-linter.
+	$(TOOL_BIN)/golangci-lint run ./...
+
+.PHONY: test
+test: envtest keycloak nginx helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
+	go test -json -timeout $(TEST_TIMEOUT) -p $(TEST_PARALLEL) $(TEST) | go run ./hack/testcount
+
+.PHONY: test-e2e
+test-e2e: ## Run the demo as a test: each step is checked.
+	@$(MAKE) --no-print-directory demo ONESHOT=1
+
+.PHONY: bench
+bench: envtest keycloak build ## Run the benchmarks.
+	go test -run '^$$' -bench . -timeout $(TEST_TIMEOUT) ./test/bench/...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (needs their database on the network).
+	@$(TOOL) tools govulncheck golang.org/x/vuln/cmd/govulncheck
+	$(TOOL_BIN)/govulncheck ./...
+
+##@ Try
+
+.PHONY: demo
+demo: build envtest keycloak nginx ## Start everything and tell the story. ONESHOT=1 to check each step and end.
+	@ONESHOT=$(ONESHOT) go run ./test/demo
+
+.PHONY: demo-down
+demo-down: ## End what make demo started.
+	@go run ./test/demo down
+
+##@ Parts (built or fetched once, into ~/.cache/introspection-operator)
+
+.PHONY: envtest
+envtest: ## Build etcd, kube-apiserver, kube-controller-manager, kubectl (about 6 minutes the first time).
+	@hack/envtest.sh
+
+.PHONY: keycloak
+keycloak: ## Fetch Keycloak by Maven (or copy KEYCLOAK_HOME) and build it (about a minute).
+	@hack/keycloak.sh
+
+.PHONY: nginx
+nginx: ## Install nginx where there is none and we may.
+	@hack/nginx.sh
+
+.PHONY: helm
+helm: ## Build helm.
+	@$(TOOL) helm helm helm.sh/helm/v4/cmd/helm
+
+.PHONY: helm-docs
+helm-docs:
+	@$(TOOL) helm helm-docs github.com/norwoodj/helm-docs/cmd/helm-docs
+
+.PHONY: golangci-lint
+golangci-lint:
+	@$(TOOL) tools golangci-lint sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
+
+.PHONY: controller-gen
+controller-gen:
+	@$(TOOL) tools controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
+
+.PHONY: crd-ref-docs
+crd-ref-docs:
+	@$(TOOL) tools crd-ref-docs github.com/elastic/crd-ref-docs

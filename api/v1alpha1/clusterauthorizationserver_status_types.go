@@ -1,0 +1,95 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ClusterAuthorizationServerStatus is what the operator found.
+// +kubebuilder:validation:MinProperties=0
+type ClusterAuthorizationServerStatus struct {
+	// conditions are Ready, Reachable, IssuerVerified and Authenticated;
+	// Reconciling and Stalled only while they are true (kstatus).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation that the conditions speak of; -1
+	// before the first look.
+	// +optional
+	// +default=-1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// endpoints that are called, rebased on spec.connection.url.
+	// +optional
+	Endpoints *ServerEndpoints `json:"endpoints,omitempty"`
+
+	// capabilities that were found.
+	// +optional
+	Capabilities *ServerCapabilities `json:"capabilities,omitempty"`
+}
+
+// ServerEndpoints are the endpoints of an authorization server (RFC 8414
+// section 2).
+// +kubebuilder:validation:MinProperties=1
+type ServerEndpoints struct {
+	// introspection is the introspection endpoint (RFC 7662).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Introspection string `json:"introspection,omitempty"`
+	// token is the token endpoint.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Token string `json:"token,omitempty"`
+	// authorization is the authorization endpoint.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Authorization string `json:"authorization,omitempty"`
+	// revocation is the revocation endpoint (RFC 7009).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Revocation string `json:"revocation,omitempty"`
+	// jwks is the address of the signing keys (RFC 7517).
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	JWKS string `json:"jwks,omitempty"`
+	// registration is where clients are registered: the admin API of a Keycloak
+	// realm.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Registration string `json:"registration,omitempty"`
+}
+
+// ServerCapabilities are what a server was found to be able to do.
+// +kubebuilder:validation:MinProperties=1
+type ServerCapabilities struct {
+	// provider is the dialect: keycloak.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Provider string `json:"provider,omitempty"`
+	// rights of the operator's sign-in: Manage when its token says that it may
+	// manage clients, Unknown when the token does not say.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Rights string `json:"rights,omitempty"`
+	// introspectionAuthMethods are the ways to authenticate at the introspection
+	// endpoint (RFC 8414).
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	IntrospectionAuthMethods []string `json:"introspectionAuthMethods,omitempty"`
+}

@@ -1,0 +1,68 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// IntrospectionClientStatus is what the operator did and found.
+// +kubebuilder:validation:MinProperties=0
+type IntrospectionClientStatus struct {
+	// conditions are Ready, Registered, AudienceMapped, Verified, Published and
+	// PolicyBound; Reconciling and Stalled only while they are true (kstatus).
+	// PolicyBound does not gate Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation that the conditions speak of; -1
+	// before the first look.
+	// +optional
+	// +default=-1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// clientID at the server.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	ClientID string `json:"clientID,omitempty"`
+
+	// registrationID is the server's own id of the registration.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	RegistrationID string `json:"registrationID,omitempty"`
+
+	// audienceScope is the name of the client scope at the server that maps the
+	// audience; clients ask for it with scope=<this name> where the mode is
+	// OnRequest.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	AudienceScope string `json:"audienceScope,omitempty"`
+
+	// binding names the Secret that workloads mount (Service Binding for
+	// Kubernetes 1.1).
+	// +optional
+	Binding *LocalReference `json:"binding,omitempty"`
+
+	// credential tells which credential the Secret holds.
+	// +optional
+	Credential *ClientCredential `json:"credential,omitempty"`
+}
+
+// ClientCredential tells a credential apart without giving it away.
+// +kubebuilder:validation:MinProperties=1
+type ClientCredential struct {
+	// fingerprint is the start of the SHA-256 of the secret, in hex.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// issuedAt is when the secret was made.
+	// +optional
+	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
+}

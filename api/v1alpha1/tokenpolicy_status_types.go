@@ -1,0 +1,44 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TokenPolicyStatus is what the operator found.
+// +kubebuilder:validation:MinProperties=0
+type TokenPolicyStatus struct {
+	// conditions are Ready, Compiled and ClientsReady; Reconciling and Stalled
+	// only while they are true (kstatus).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation that the conditions speak of; -1
+	// before the first look.
+	// +optional
+	// +default=-1
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// endpoints where this policy is asked.
+	// +optional
+	Endpoints *PolicyEndpoints `json:"endpoints,omitempty"`
+}
+
+// PolicyEndpoints are where a policy is asked.
+// +kubebuilder:validation:MinProperties=1
+type PolicyEndpoints struct {
+	// introspection is the RFC 7662 endpoint.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Introspection string `json:"introspection,omitempty"`
+	// authorize is the base of the forward-auth endpoint, for gateways.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Authorize string `json:"authorize,omitempty"`
+}

@@ -1,0 +1,129 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+)
+
+// Hints are Events in the webhook's own namespace, where no tenant can forge
+// them, about a client: the webhook says what it learned, the controller looks.
+const (
+	hintReporter = "introspection.dev/webhook"
+	hintReason   = "CredentialsRefused"
+	// hintPause is how often a client is looked at because of hints.
+	hintPause = time.Minute
+	// hintTimeout bounds the writing of one.
+	hintTimeout = 5 * time.Second
+)
+
+// hintWriter says hints, in the webhook's process.
+type hintWriter struct {
+	events    eventsclient.EventInterface
+	namespace string
+	instance  string // the pod's name
+	clock     clock.PassiveClock
+	log       logr.Logger
+}
+
+// say writes that a server refused a client's credentials. The Event's name is
+// the client and the minute, so that replicas say it once.
+func (h *hintWriter) say(ctx context.Context, object credential.Object) {
+	ctx, cancel := context.WithTimeout(ctx, hintTimeout)
+	defer cancel()
+	now := h.clock.Now()
+	_, err := h.events.Create(ctx, &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: h.namespace,
+			Name:      fmt.Sprintf("hint-%s-%d", object.Hash(), now.Unix()/60),
+		},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: hintReporter,
+		ReportingInstance:   h.instance,
+		Action:              "Introspect",
+		Reason:              hintReason,
+		Regarding: corev1.ObjectReference{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "IntrospectionClient",
+			Namespace: object.Namespace, Name: object.Name,
+		},
+		Note: "The authorization server refused the credentials of this client.",
+		Type: corev1.EventTypeWarning,
+	}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		h.log.Error(err, "writing a hint", "client", object.String()) // only a hint: the drift interval is the safety
+	}
+}
+
+// hintWatcher hears hints, in the controller's process.
+type hintWatcher struct {
+	events eventsclient.EventInterface
+	heard  func(ctx context.Context, client types.NamespacedName)
+	clock  clock.PassiveClock
+	log    logr.Logger
+
+	mu   sync.Mutex
+	last map[types.NamespacedName]time.Time
+}
+
+// Start watches until the context ends. Nothing is stored, and what was said
+// before it began is not news.
+func (h *hintWatcher) Start(ctx context.Context) error {
+	since := h.clock.Now().Truncate(time.Second)
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		if err := h.watch(ctx, since); err != nil && ctx.Err() == nil {
+			h.log.Error(err, "watching hints")
+		}
+	}, time.Second)
+	return nil
+}
+
+func (h *hintWatcher) watch(ctx context.Context, since time.Time) error {
+	w, err := h.events.Watch(ctx, metav1.ListOptions{
+		FieldSelector:  fields.Set{"reportingController": hintReporter, "reason": hintReason}.String(),
+		TimeoutSeconds: new(int64(600)),
+	})
+	if err != nil {
+		return fmt.Errorf("opening a watch: %w", err)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if said, ok := e.Object.(*eventsv1.Event); ok && !said.CreationTimestamp.Time.Before(since) {
+			h.hear(ctx, types.NamespacedName{Namespace: said.Regarding.Namespace, Name: said.Regarding.Name})
+		}
+	}
+	return nil
+}
+
+func (h *hintWatcher) hear(ctx context.Context, name types.NamespacedName) {
+	now := h.clock.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for known, at := range h.last {
+		if now.Sub(at) >= hintPause {
+			delete(h.last, known)
+		}
+	}
+	if _, recent := h.last[name]; recent {
+		return
+	}
+	h.last[name] = now
+	h.heard(ctx, name)
+}

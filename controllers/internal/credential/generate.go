@@ -1,0 +1,27 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credential
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"time"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// NewValue makes a secret of 256 random bits, in characters that need no
+// encoding in a form, a header, an environment or a URL.
+func NewValue(now time.Time) Value {
+	return Value{Secret: provider.Secret(random(32)), IssuedAt: now.UTC().Truncate(time.Second)}
+}
+
+// NewFence makes a value that no other fence has.
+func NewFence() string { return random(12) }
+
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) //nolint:errcheck // crypto/rand.Read never returns an error: it ends the process
+	return base64.RawURLEncoding.EncodeToString(b)
+}

@@ -1,0 +1,132 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credential
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// WebhookClient is what the webhook knows of a client: enough to ask the server,
+// and to recognise the workload's secret without knowing it.
+type WebhookClient struct {
+	// Object is the IntrospectionClient.
+	Object Object
+	UID    string
+	// Server is the name of the ClusterAuthorizationServer.
+	Server string
+	// ClientID at the server.
+	ClientID string
+	// Verified says that a live introspection was answered once.
+	Verified bool
+	// Credentials are the server's, the one to try first in front.
+	Credentials []provider.Secret
+	// FacadeSecrets are the SHA-256 of the workload's secrets, in hex, that are good now.
+	FacadeSecrets []FacadeSecret
+}
+
+// FacadeSecret is the hash of a workload's secret. The secret has 256 random
+// bits, so a plain hash tells nothing.
+type FacadeSecret struct {
+	SHA256 string `json:"sha256"`
+	// NotAfter is its end; zero means none.
+	NotAfter time.Time `json:"notAfter,omitzero"`
+}
+
+// WebhookServer is what the webhook knows of an authorization server.
+type WebhookServer struct {
+	// Name and UID of the ClusterAuthorizationServer.
+	Name string `json:"name"`
+	UID  string `json:"uid"`
+	// Issuer is compared with `iss`.
+	Issuer string `json:"issuer"`
+	// IntrospectionEndpoint is called.
+	IntrospectionEndpoint string `json:"introspectionEndpoint"`
+	// HostHeader is sent instead of the endpoint's host, if set.
+	HostHeader string `json:"hostHeader,omitempty"`
+	// CA are PEM certificates; empty means the system's.
+	CA string `json:"ca,omitempty"`
+	// Timeout of one call.
+	Timeout time.Duration `json:"timeout"`
+	// Namespaces that may use the server.
+	Namespaces []string `json:"namespaces"`
+}
+
+type clientWire struct {
+	Object        Object         `json:"object"`
+	UID           string         `json:"uid"`
+	Server        string         `json:"server"`
+	ClientID      string         `json:"clientID"`
+	Verified      bool           `json:"verified"`
+	Credentials   []string       `json:"credentials"`
+	FacadeSecrets []FacadeSecret `json:"facadeSecrets"`
+}
+
+// Project makes the webhook's view of a record.
+func (r *Record) Project() WebhookClient {
+	c := WebhookClient{
+		Object: r.Object, UID: r.UID, Server: r.Server, ClientID: r.ClientID,
+		Verified:      r.Current != nil,
+		FacadeSecrets: []FacadeSecret{{SHA256: HashSecret(r.Facade.Secret)}},
+	}
+	for _, v := range []*Value{r.Current, r.Next} {
+		if v != nil {
+			c.Credentials = append(c.Credentials, v.Secret)
+		}
+	}
+	return c
+}
+
+// HashSecret is the SHA-256 of a secret, in hex.
+func HashSecret(s provider.Secret) string {
+	sum := sha256.Sum256([]byte(s.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+func (c WebhookClient) encode() ([]byte, error) {
+	w := clientWire{
+		Object: c.Object, UID: c.UID, Server: c.Server, ClientID: c.ClientID, Verified: c.Verified,
+		FacadeSecrets: c.FacadeSecrets,
+	}
+	for _, s := range c.Credentials {
+		w.Credentials = append(w.Credentials, s.Reveal())
+	}
+	return json.Marshal(w)
+}
+
+// DecodeWebhookClient reads the Secret's data of a webhook's client.
+func DecodeWebhookClient(data map[string][]byte) (WebhookClient, error) {
+	var w clientWire
+	if err := json.Unmarshal(data[keyClient], &w); err != nil || w.Object.Name == "" || w.ClientID == "" {
+		return WebhookClient{}, fmt.Errorf("client: %w", errBroken)
+	}
+	c := WebhookClient{
+		Object: w.Object, UID: w.UID, Server: w.Server, ClientID: w.ClientID, Verified: w.Verified,
+		FacadeSecrets: w.FacadeSecrets,
+	}
+	for _, s := range w.Credentials {
+		c.Credentials = append(c.Credentials, provider.Secret(s))
+	}
+	return c, nil
+}
+
+func (s WebhookServer) encode() ([]byte, error) {
+	slices.Sort(s.Namespaces)
+	return json.Marshal(s)
+}
+
+// DecodeWebhookServer reads the Secret's data of a webhook's server.
+func DecodeWebhookServer(data map[string][]byte) (WebhookServer, error) {
+	var s WebhookServer
+	if err := json.Unmarshal(data[keyServer], &s); err != nil || s.Name == "" || s.IntrospectionEndpoint == "" {
+		return WebhookServer{}, fmt.Errorf("server: %w", errBroken)
+	}
+	return s, nil
+}

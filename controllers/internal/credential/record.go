@@ -1,0 +1,156 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package credential holds the record of a client, which is the truth about its
+// credentials, and the Secrets that are made from it: what they are called, which
+// keys they have, whose they are, and how they are written.
+package credential
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// Object names an object that a Secret belongs to. Namespace is empty for a
+// cluster-scoped one.
+type Object struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// String is namespace/name.
+func (o Object) String() string {
+	if o.Namespace == "" {
+		return o.Name
+	}
+	return o.Namespace + "/" + o.Name
+}
+
+// Hash is fit for a name or a label: namespace/name is not, and may be longer
+// than a label's 63 bytes.
+func (o Object) Hash() string {
+	sum := sha256.Sum256([]byte(o.Namespace + "/" + o.Name))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Value is a secret value and when it was made.
+type Value struct {
+	Secret   provider.Secret
+	IssuedAt time.Time
+}
+
+// Fingerprint tells values apart without giving them away: they are random, 256 bits.
+func (v Value) Fingerprint() string {
+	sum := sha256.Sum256([]byte(v.Secret.Reveal()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// Record is the truth about one client: what is registered where, with which
+// credentials. Everything else is a projection of it.
+type Record struct {
+	// Object is the IntrospectionClient, UID its identity (a restore changes it).
+	Object Object
+	UID    string
+	// Server is the name of the ClusterAuthorizationServer, Issuer its issuer.
+	Server, Issuer string
+	// ClientID, RegistrationID and Owner are how the registration is found and known for ours.
+	ClientID, RegistrationID, Owner string
+	// DeletionPolicy is the object's, for a clean-up without the object.
+	DeletionPolicy string
+	// Current is the server's credential in use; nil until the first is verified.
+	Current *Value
+	// Next is staged and not verified yet.
+	Next *Value
+	// Facade is the secret that workloads use at our endpoint.
+	Facade Value
+	// Fence is changed before each write at the server.
+	Fence string
+}
+
+// Active is the credential that the server shall know: the staged one until it
+// is verified, else the current one.
+func (r *Record) Active() Value {
+	if r.Next != nil {
+		return *r.Next
+	}
+	if r.Current != nil {
+		return *r.Current
+	}
+	return Value{}
+}
+
+// Identity is how the registration is found.
+func (r *Record) Identity() provider.Identity {
+	return provider.Identity{ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner}
+}
+
+// The wire forms name their secrets in the clear: they are what is stored. All
+// other forms of a provider.Secret are hidden.
+type (
+	valueWire struct {
+		Secret   string    `json:"secret"`
+		IssuedAt time.Time `json:"issuedAt"`
+	}
+	recordWire struct {
+		Object         Object     `json:"object"`
+		UID            string     `json:"uid"`
+		Server         string     `json:"server"`
+		Issuer         string     `json:"issuer"`
+		ClientID       string     `json:"clientID"`
+		RegistrationID string     `json:"registrationID,omitempty"`
+		Owner          string     `json:"owner"`
+		DeletionPolicy string     `json:"deletionPolicy"`
+		Current        *valueWire `json:"current,omitempty"`
+		Next           *valueWire `json:"next,omitempty"`
+		Facade         *valueWire `json:"facade"`
+		Fence          string     `json:"fence,omitempty"`
+	}
+)
+
+func toWire(v *Value) *valueWire {
+	if v == nil {
+		return nil
+	}
+	return &valueWire{Secret: v.Secret.Reveal(), IssuedAt: v.IssuedAt}
+}
+
+func fromWire(w *valueWire) *Value {
+	if w == nil {
+		return nil
+	}
+	return &Value{Secret: provider.Secret(w.Secret), IssuedAt: w.IssuedAt}
+}
+
+// encode is the stored form.
+func (r *Record) encode() ([]byte, error) {
+	return json.Marshal(recordWire{
+		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
+		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, DeletionPolicy: r.DeletionPolicy,
+		Current: toWire(r.Current), Next: toWire(r.Next), Facade: toWire(&r.Facade), Fence: r.Fence,
+	})
+}
+
+// errBroken is all that is said of a record that can't be read: a JSON error may
+// quote what it stumbled over.
+var errBroken = errors.New("the stored data can't be read")
+
+func decodeRecord(data []byte) (*Record, error) {
+	var w recordWire
+	if err := json.Unmarshal(data, &w); err != nil {
+		return nil, fmt.Errorf("record: %w", errBroken)
+	}
+	if w.Object.Name == "" || w.ClientID == "" || w.Facade == nil || w.Facade.Secret == "" || (w.Current == nil && w.Next == nil) {
+		return nil, fmt.Errorf("record lacks a member: %w", errBroken)
+	}
+	return &Record{
+		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
+		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, DeletionPolicy: w.DeletionPolicy,
+		Current: fromWire(w.Current), Next: fromWire(w.Next), Facade: *fromWire(w.Facade), Fence: w.Fence,
+	}, nil
+}

@@ -1,0 +1,313 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Labels and annotations of our Secrets.
+const (
+	// LabelManagedBy marks what is ours, for watches.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is its value.
+	ManagedBy = "introspection-operator"
+	// LabelKind says which of our Secrets it is: record, client, server, mounted or tls.
+	LabelKind = "introspection.dev/kind"
+	// LabelObject is the hash of the object it belongs to.
+	LabelObject = "introspection.dev/object-hash"
+	// LabelInstance is the hash of the operator's instance.
+	LabelInstance = "introspection.dev/instance-hash"
+	// AnnotationObject is namespace/name of the object it belongs to.
+	AnnotationObject = "introspection.dev/object"
+)
+
+// Kinds of our Secrets.
+const (
+	KindRecord  = "record"
+	KindClient  = "client"
+	KindServer  = "server"
+	KindMounted = "mounted"
+	KindTLS     = "tls"
+)
+
+const (
+	keyRecord = "record.json"
+	keyClient = "client.json"
+	keyServer = "server.json"
+)
+
+// ErrForeign says that a Secret of that name is not ours.
+var ErrForeign = errors.New("a Secret of that name exists and is not this object's")
+
+// Store reads and writes our Secrets. It reads live: a cache's miss is never
+// absence, and a stale credential would be written back.
+type Store struct {
+	// Reader reads from the API server itself.
+	Reader client.Reader
+	// Writer writes.
+	Writer client.Writer
+	// SystemNamespace holds the records, WebhookNamespace the projections for the webhook.
+	SystemNamespace, WebhookNamespace string
+	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
+	Instance string
+}
+
+// StoredRecord is a record and the version of the Secret it was read from.
+type StoredRecord struct {
+	Record
+
+	secret *corev1.Secret
+}
+
+// LoadRecord reads an object's record; nil if there is none.
+func (s *Store) LoadRecord(ctx context.Context, object Object) (*StoredRecord, error) {
+	secret := &corev1.Secret{}
+	key := types.NamespacedName{Namespace: s.SystemNamespace, Name: KindRecord + "-" + object.Hash()}
+	if err := s.Reader.Get(ctx, key, secret); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil //nolint:nilnil // absence is no error, and there is nothing to return
+		}
+		return nil, fmt.Errorf("reading the record of %s: %w", object, err)
+	}
+	record, err := decodeRecord(secret.Data[keyRecord])
+	if err != nil {
+		return nil, fmt.Errorf("Secret %s: %w", key, err)
+	}
+	return &StoredRecord{Record: *record, secret: secret}, nil
+}
+
+// SaveRecord writes the record: creates it, or updates it at the version that was
+// read. A conflict means that somebody else wrote: look again.
+func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
+	data, err := record.encode()
+	if err != nil {
+		return fmt.Errorf("encoding the record of %s: %w", record.Object, err)
+	}
+	if record.secret == nil {
+		secret := s.blank(s.SystemNamespace, KindRecord, record.Object)
+		secret.Data = map[string][]byte{keyRecord: data}
+		if err := s.Writer.Create(ctx, secret); err != nil {
+			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
+		}
+		record.secret = secret
+		return nil
+	}
+	secret := record.secret.DeepCopy()
+	s.mark(secret, KindRecord, record.Object)
+	secret.Data = map[string][]byte{keyRecord: data}
+	if equality.Semantic.DeepEqual(secret, record.secret) {
+		return nil
+	}
+	if err := s.Writer.Update(ctx, secret); err != nil {
+		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
+	}
+	record.secret = secret
+	return nil
+}
+
+// DeleteRecord removes an object's record.
+func (s *Store) DeleteRecord(ctx context.Context, object Object) error {
+	return s.remove(ctx, s.SystemNamespace, KindRecord, object)
+}
+
+// SaveClient writes the webhook's view of a client, if it is not so already.
+func (s *Store) SaveClient(ctx context.Context, c WebhookClient) error {
+	data, err := c.encode()
+	if err != nil {
+		return fmt.Errorf("encoding the webhook's record of %s: %w", c.Object, err)
+	}
+	return s.save(ctx, KindClient, c.Object, map[string][]byte{keyClient: data})
+}
+
+// DeleteClient removes the webhook's view of a client.
+func (s *Store) DeleteClient(ctx context.Context, object Object) error {
+	return s.remove(ctx, s.WebhookNamespace, KindClient, object)
+}
+
+// SaveServer writes the webhook's view of a server, if it is not so already.
+func (s *Store) SaveServer(ctx context.Context, server WebhookServer) error {
+	data, err := server.encode()
+	if err != nil {
+		return fmt.Errorf("encoding the webhook's record of server %s: %w", server.Name, err)
+	}
+	return s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
+}
+
+// DeleteServer removes the webhook's view of a server.
+func (s *Store) DeleteServer(ctx context.Context, name string) error {
+	return s.remove(ctx, s.WebhookNamespace, KindServer, Object{Name: name})
+}
+
+// save writes a projection into the webhook's namespace.
+func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) error {
+	wanted := s.blank(s.WebhookNamespace, kind, object)
+	wanted.Data = data
+	found := &corev1.Secret{}
+	err := s.Reader.Get(ctx, client.ObjectKeyFromObject(wanted), found)
+	if apierrors.IsNotFound(err) {
+		if err := s.Writer.Create(ctx, wanted); err != nil {
+			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the webhook's record of %s: %w", object, err)
+	}
+	changed := found.DeepCopy()
+	s.mark(changed, kind, object)
+	changed.Data = data
+	if equality.Semantic.DeepEqual(changed, found) {
+		return nil
+	}
+	if err := s.Writer.Update(ctx, changed); err != nil {
+		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
+	}
+	return nil
+}
+
+// MountedSecret is the Secret that workloads mount, as it should be.
+type MountedSecret struct {
+	// Object is the IntrospectionClient, OwnerReference its controller reference.
+	Object         Object
+	OwnerReference metav1.OwnerReference
+	// Name of the Secret, in the object's namespace.
+	Name string
+	// Data, Labels and Annotations. Foreign labels and annotations stay; foreign data goes.
+	Data                map[string][]byte
+	Labels, Annotations map[string]string
+}
+
+// SaveMounted writes the Secret that workloads mount, if it is not so already.
+// It returns whether it repaired one that had been changed, and ErrForeign if the
+// name is taken.
+func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
+	found := &corev1.Secret{}
+	err = s.Reader.Get(ctx, types.NamespacedName{Namespace: m.Object.Namespace, Name: m.Name}, found)
+	if apierrors.IsNotFound(err) {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
+		s.shape(secret, m)
+		if err := s.Writer.Create(ctx, secret); err != nil {
+			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
+		}
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading Secret %s: %w", m.Name, err)
+	}
+	if !s.owns(found, m.Object, m.OwnerReference.UID) {
+		return false, ErrForeign
+	}
+	changed := found.DeepCopy()
+	s.shape(changed, m)
+	if equality.Semantic.DeepEqual(changed, found) {
+		return false, nil
+	}
+	if err := s.Writer.Update(ctx, changed); err != nil {
+		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
+	}
+	return true, nil
+}
+
+// ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner
+// reference off so that it outlives the object.
+func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID, name string, retain bool) error {
+	found := &corev1.Secret{}
+	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, found)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading Secret %s: %w", name, err)
+	}
+	if !s.owns(found, object, uid) {
+		return nil
+	}
+	if !retain {
+		precondition := client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}
+		return client.IgnoreNotFound(s.Writer.Delete(ctx, found, precondition))
+	}
+	if len(found.OwnerReferences) == 0 {
+		return nil
+	}
+	found.OwnerReferences = nil
+	return s.Writer.Update(ctx, found)
+}
+
+// owns says whether a Secret is the object's: by its owner reference, or by our
+// marks, since backup tools strip owner references. Labels alone anybody can set:
+// the type, which is immutable, must be ours too.
+func (s *Store) owns(secret *corev1.Secret, object Object, uid types.UID) bool {
+	if controller := metav1.GetControllerOf(secret); controller != nil && controller.UID == uid {
+		return true
+	}
+	return secret.Type == Type &&
+		secret.Labels[LabelKind] == KindMounted &&
+		secret.Labels[LabelObject] == object.Hash() &&
+		secret.Labels[LabelInstance] == s.instanceHash()
+}
+
+func (s *Store) shape(secret *corev1.Secret, m MountedSecret) {
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	maps.Copy(secret.Labels, m.Labels)
+	if len(m.Annotations) > 0 {
+		if secret.Annotations == nil {
+			secret.Annotations = map[string]string{}
+		}
+		maps.Copy(secret.Annotations, m.Annotations)
+	}
+	s.mark(secret, KindMounted, m.Object)
+	secret.OwnerReferences = slices.DeleteFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool {
+		return o.Controller != nil && *o.Controller // a stale one, of the object before a restore
+	})
+	secret.OwnerReferences = append(secret.OwnerReferences, m.OwnerReference)
+	secret.Data = m.Data
+	secret.StringData = nil
+}
+
+func (s *Store) blank(namespace, kind string, object Object) *corev1.Secret {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: kind + "-" + object.Hash()},
+		Type:       corev1.SecretTypeOpaque,
+	}
+	s.mark(secret, kind, object)
+	return secret
+}
+
+func (s *Store) mark(secret *corev1.Secret, kind string, object Object) {
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	if secret.Annotations == nil {
+		secret.Annotations = map[string]string{}
+	}
+	secret.Labels[LabelManagedBy] = ManagedBy
+	secret.Labels[LabelKind] = kind
+	secret.Labels[LabelObject] = object.Hash()
+	secret.Labels[LabelInstance] = s.instanceHash()
+	secret.Annotations[AnnotationObject] = object.String()
+}
+
+func (s *Store) instanceHash() string { return Object{Name: s.Instance}.Hash() }
+
+func (s *Store) remove(ctx context.Context, namespace, kind string, object Object) error {
+	secret := s.blank(namespace, kind, object)
+	if err := s.Writer.Delete(ctx, secret); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the %s of %s: %w", kind, object, err)
+	}
+	return nil
+}

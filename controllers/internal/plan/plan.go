@@ -1,0 +1,77 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plan decides what to do about a registration. It does no I/O.
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Action is what to do.
+type Action int
+
+const (
+	// None: the registration is as it should be.
+	None Action = iota
+	// Create: there is none.
+	Create
+	// Update: ours, and it differs.
+	Update
+	// Refuse: somebody else's.
+	Refuse
+)
+
+// Input is what was gathered.
+type Input struct {
+	// ClientID is what is looked for, Owner our mark.
+	ClientID, Owner string
+	// Exists, FoundOwner and Drift are what the server said.
+	Exists     bool
+	FoundOwner string
+	Drift      []string
+	// Registered says that we registered it before.
+	Registered bool
+}
+
+// Plan is the decision, with its reason for an Event or a condition.
+type Plan struct {
+	Action Action
+	// Restores says that a registration of ours had vanished, or was changed.
+	Restores bool
+	Message  string
+}
+
+// Decide what to do. A registration without an owner mark is not ours: only the
+// mark says so, never the name.
+func Decide(in Input) Plan {
+	switch {
+	case !in.Exists && in.Registered:
+		return Plan{Action: Create, Restores: true, Message: fmt.Sprintf("client %s had vanished at the server; registered again with the same id and secret", in.ClientID)}
+	case !in.Exists:
+		return Plan{Action: Create, Message: fmt.Sprintf("registering client %s", in.ClientID)}
+	case in.FoundOwner == "":
+		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and nobody's owner mark is on it, so it was not made by this operator. Set another spec.clientID, or delete that client at the server.", in.ClientID)}
+	case in.FoundOwner != in.Owner:
+		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID, or delete it where it belongs.", in.ClientID, printable(in.FoundOwner), in.Owner)}
+	case len(in.Drift) > 0:
+		return Plan{Action: Update, Restores: in.Registered, Message: fmt.Sprintf("client %s was changed at the server; put right: %s", in.ClientID, strings.Join(in.Drift, ", "))}
+	default:
+		return Plan{Action: None}
+	}
+}
+
+// printable bounds a mark that somebody else may have written.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x21 || r > 0x7e {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > 128 {
+		s = s[:128] + "…"
+	}
+	return s
+}

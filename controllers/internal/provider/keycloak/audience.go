@@ -1,0 +1,226 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keycloak
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// tokenClient is what we read of a client whose tokens shall name ours. It is
+// not ours: its secret is not even decoded.
+type tokenClient struct {
+	ID             string   `json:"id"`
+	ClientID       string   `json:"clientId"`
+	DefaultScopes  []string `json:"defaultClientScopes"`
+	OptionalScopes []string `json:"optionalClientScopes"`
+}
+
+const opTokenClient = "look up token client"
+
+// MapAudience implements provider.Registrar. The order keeps the intent on the
+// scope a superset of what is attached, whenever it is interrupted: detach what
+// is no longer asked for, write the intent, attach.
+func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fence provider.Fence) (provider.AudienceReport, error) {
+	if desired.Audience.Mode == provider.AudienceUnmanaged {
+		return provider.AudienceReport{}, nil
+	}
+	report := provider.AudienceReport{Scope: scopeName(desired.ClientID)}
+	want := s.wantedScope(desired)
+	found, err := s.scopeOf(ctx, desired, want)
+	if err != nil {
+		return report, err
+	}
+	if found != nil {
+		detached, err := s.detachRemoved(ctx, found, want, fence)
+		report.Repaired = append(report.Repaired, detached...)
+		if err != nil {
+			return report, err
+		}
+	}
+	if found == nil {
+		if found, err = s.createScope(ctx, want, fence); err != nil {
+			return report, err
+		}
+		if !owns(desired.Owner, found.owner()) {
+			return report, &provider.Error{Kind: provider.KindConflict, Op: opMakeScope, Subject: found.owner()}
+		}
+		report.Repaired = append(report.Repaired, "client scope "+want.Name)
+	}
+	repaired, err := s.repairScope(ctx, found, want, fence)
+	report.Repaired = append(report.Repaired, repaired...)
+	if err != nil {
+		return report, err
+	}
+	attached, err := s.attachAll(ctx, found.ID, want, desired.Audience, fence)
+	report.Repaired = append(report.Repaired, attached...)
+	return report, err
+}
+
+// scopeOf is the scope of a client, if it is there and ours.
+func (s *Server) scopeOf(ctx context.Context, desired provider.Desired, want scope) (*scope, error) {
+	found, err := s.scopeByID(ctx, want.ID)
+	if err == nil && found == nil && s.chosen(desired.RegistrationID, desired.ClientID) {
+		found, err = s.scopeByName(ctx, want.Name)
+	}
+	if found == nil || err != nil {
+		return nil, err
+	}
+	if !owns(desired.Owner, found.owner()) {
+		return nil, &provider.Error{Kind: provider.KindConflict, Op: opScope, Subject: found.owner()}
+	}
+	return found, nil
+}
+
+// chosen reports whether the server chose a registration's id, and so may have
+// chosen its scope's.
+func (s *Server) chosen(registrationID, clientID string) bool {
+	return registrationID != "" && registrationID != s.clientUUID(clientID)
+}
+
+// detachRemoved detaches the scope from the clients of its intent that are no
+// longer asked for.
+func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, fence provider.Fence) (detached []string, err error) {
+	for _, name := range found.intent() {
+		if slices.Contains(want.intent(), name) {
+			continue
+		}
+		at, err := s.tokenClient(ctx, name)
+		if kind, _ := provider.KindOf(err); err != nil && kind == provider.KindTokenClientNotFound {
+			continue // and its attachment went with it
+		}
+		if err != nil {
+			return detached, err
+		}
+		if !slices.Contains(at.DefaultScopes, found.Name) && !slices.Contains(at.OptionalScopes, found.Name) {
+			continue
+		}
+		if err := s.detach(ctx, at, found.ID, fence); err != nil {
+			return detached, err
+		}
+		detached = append(detached, "detached from "+name)
+	}
+	return detached, nil
+}
+
+// attachAll attaches the scope to every token client that can have it, and
+// returns the first error of those that can't.
+func (s *Server) attachAll(ctx context.Context, scopeID string, want scope, audience provider.Audience, fence provider.Fence) (attached []string, first error) {
+	for _, name := range want.intent() {
+		done, err := s.attach(ctx, attachment{scopeID: scopeID, scope: want.Name, to: name, audience: audience}, fence)
+		if done {
+			attached = append(attached, "attached to "+name)
+		}
+		switch kind, ok := provider.KindOf(err); {
+		case err == nil:
+		case ok && (kind == provider.KindTokenClientNotFound || kind == provider.KindTooManyAudiences):
+			if first == nil {
+				first = err // a fault of that client only
+			}
+		default:
+			return attached, err
+		}
+	}
+	return attached, first
+}
+
+type attachment struct {
+	scopeID, scope, to string
+	audience           provider.Audience
+}
+
+// attach attaches the scope to one token client, in the way that is asked for.
+// One at a time per token client, from the count to the attachment.
+func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence) (done bool, err error) {
+	leave, err := s.enter(ctx, a.to)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	at, err := s.tokenClient(ctx, a.to)
+	if err != nil {
+		return false, err
+	}
+	list, have, other := "default-client-scopes", at.DefaultScopes, at.OptionalScopes
+	if a.audience.Mode == provider.AudienceOnRequest {
+		list, have, other = "optional-client-scopes", at.OptionalScopes, at.DefaultScopes
+	} else if !slices.Contains(have, a.scope) && audiences(have) >= a.audience.MaxPerTokenClient {
+		return false, &provider.Error{Kind: provider.KindTooManyAudiences, Op: "map the audience", Subject: a.to}
+	}
+	if slices.Contains(have, a.scope) {
+		return false, nil
+	}
+	if slices.Contains(other, a.scope) {
+		// Attached in the other way, attaching changes nothing and is answered as if it had.
+		if err := s.detach(ctx, at, a.scopeID, fence); err != nil {
+			return false, err
+		}
+	}
+	err = s.putScope(ctx, fence, call{
+		op: "attach client scope", method: http.MethodPut,
+		path: "/clients/" + url.PathEscape(at.ID) + "/" + list + "/" + url.PathEscape(a.scopeID),
+	})
+	return err == nil, err
+}
+
+// audiences counts the client scopes of this product among the names.
+func audiences(scopes []string) int {
+	n := 0
+	for _, name := range scopes {
+		if strings.HasPrefix(name, scopePrefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// detach takes the scope off a token client, default or optional: the server
+// looks for both under either name. What is gone already is success.
+func (s *Server) detach(ctx context.Context, at *tokenClient, scopeID string, fence provider.Fence) error {
+	a, err := s.write(ctx, fence, call{
+		op: "detach client scope", method: http.MethodDelete,
+		path: "/clients/" + url.PathEscape(at.ID) + "/default-client-scopes/" + url.PathEscape(scopeID),
+	})
+	if a.absent() {
+		return nil
+	}
+	return err
+}
+
+// tokenClient looks a token client up, with what is attached to it.
+func (s *Server) tokenClient(ctx context.Context, clientID string) (*tokenClient, error) {
+	var found []tokenClient
+	_, err := s.read(ctx, call{op: opTokenClient, method: http.MethodGet, path: "/clients", query: url.Values{"clientId": {clientID}}}, &found)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if found[i].ClientID == clientID {
+			return &found[i], nil
+		}
+	}
+	return nil, &provider.Error{Kind: provider.KindTokenClientNotFound, Op: opTokenClient, Subject: clientID}
+}
+
+// enter waits for a token client's turn.
+func (s *Server) enter(ctx context.Context, name string) (leave func(), err error) {
+	s.mu.Lock()
+	turn := s.turns[name]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		s.turns[name] = turn
+	}
+	s.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, provider.Unreachable("map the audience", ctx.Err())
+	}
+}

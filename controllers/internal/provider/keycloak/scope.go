@@ -1,0 +1,200 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keycloak
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+const (
+	// scopePrefix begins the names of our client scopes, and those of other instances: the cap counts them.
+	scopePrefix = "introspection:"
+	// intentMark is the attribute of a client scope that lists what it is attached to, or about to be.
+	intentMark  = "introspection.dev/token-clients"
+	mapperName  = "audience"
+	mapperType  = "oidc-audience-mapper"
+	opScope     = "read client scope"
+	opMakeScope = "create client scope"
+	opPutScope  = "update client scope"
+	opPutMapper = "repair the audience mapper"
+)
+
+// scope is what we read of Keycloak's ClientScopeRepresentation.
+type scope struct {
+	ID          string            `json:"id,omitempty"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Protocol    string            `json:"protocol"`
+	Attributes  map[string]string `json:"attributes"`
+	Mappers     []mapper          `json:"protocolMappers,omitempty"`
+}
+
+type mapper struct {
+	ID              string            `json:"id,omitempty"`
+	Name            string            `json:"name"`
+	Protocol        string            `json:"protocol"`
+	ProtocolMapper  string            `json:"protocolMapper"`
+	ConsentRequired bool              `json:"consentRequired"`
+	Config          map[string]string `json:"config"`
+}
+
+func scopeName(clientID string) string { return scopePrefix + clientID }
+
+func (sc *scope) owner() string { return sc.Attributes[ownerMark] }
+
+// intent is the token clients that the scope says it is attached to. Between
+// them are spaces, which the objects' client ids have none of; the server keeps
+// 2,048 characters.
+func (sc *scope) intent() []string { return strings.Fields(sc.Attributes[intentMark]) }
+
+// wantedScope is the scope as it should be, with the ids that we choose.
+func (s *Server) wantedScope(d provider.Desired) scope {
+	clients := slices.Compact(slices.Sorted(slices.Values(d.Audience.TokenClients)))
+	return scope{
+		ID: s.scopeUUID(d.ClientID), Name: scopeName(d.ClientID), Protocol: protocol,
+		Description: "Lets " + d.ClientID + " introspect the tokens that name it",
+		Attributes: map[string]string{
+			"include.in.token.scope": "false", "display.on.consent.screen": "false",
+			ownerMark: d.Owner, intentMark: strings.Join(clients, " "),
+		},
+		Mappers: []mapper{{
+			ID: s.mapperUUID(d.ClientID), Name: mapperName, Protocol: protocol, ProtocolMapper: mapperType,
+			Config: map[string]string{
+				"included.client.audience": d.ClientID, "access.token.claim": "true", "id.token.claim": "false",
+				"introspection.token.claim": "true", "lightweight.claim": "true",
+			},
+		}},
+	}
+}
+
+// scopeByID looks a scope up; nil if there is none.
+func (s *Server) scopeByID(ctx context.Context, id string) (*scope, error) {
+	var found scope
+	a, err := s.read(ctx, call{op: opScope, method: http.MethodGet, path: "/client-scopes/" + url.PathEscape(id)}, &found)
+	switch {
+	case a.absent():
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &found, nil
+}
+
+// scopeByName reads all client scopes, since the server has no search for them:
+// for the rare scope whose id the server chose.
+func (s *Server) scopeByName(ctx context.Context, name string) (*scope, error) {
+	var all []scope
+	if _, err := s.read(ctx, call{op: "list client scopes", method: http.MethodGet, path: "/client-scopes"}, &all); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Name == name {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// createScope creates the scope with its mapper and its intent. An answer that
+// leaves doubt is followed by a look.
+func (s *Server) createScope(ctx context.Context, want scope, fence provider.Fence) (*scope, error) {
+	post := func() error {
+		a, err := s.write(ctx, fence, call{op: opMakeScope, method: http.MethodPost, path: "/client-scopes", in: want})
+		if chosen := a.madeID(); err == nil && chosen != "" {
+			want.ID = chosen
+		}
+		return err
+	}
+	err := post()
+	if err == nil || !unsure(err) {
+		return &want, err
+	}
+	found, lookErr := s.scopeByID(ctx, want.ID)
+	if found == nil && lookErr == nil && conflicting(err) {
+		found, lookErr = s.scopeByName(ctx, want.Name)
+	}
+	if found != nil || lookErr != nil || !conflicting(err) {
+		return found, lost(found, err)
+	}
+	// Taken, and not there: the ids are in use in another realm. The server may choose.
+	want.ID, want.Mappers[0].ID = "", ""
+	if err = post(); err == nil && want.ID != "" {
+		return &want, nil
+	}
+	if err == nil || unsure(err) {
+		found, _ = s.scopeByName(ctx, want.Name)
+	}
+	return found, lost(found, err)
+}
+
+// lost is err unless the scope was found in spite of it.
+func lost(found *scope, err error) error {
+	if found != nil {
+		return nil
+	}
+	if conflicting(err) || err == nil {
+		return &provider.Error{Kind: provider.KindServer, Op: opMakeScope, Err: err}
+	}
+	return err
+}
+
+// repairScope puts the scope's own members right, the intent among them.
+func (s *Server) repairScope(ctx context.Context, found *scope, want scope, fence provider.Fence) (repaired []string, err error) {
+	same := found.Name == want.Name
+	for k, v := range want.Attributes {
+		same = same && found.Attributes[k] == v
+	}
+	if !same {
+		put := scope{ID: found.ID, Name: want.Name, Description: want.Description, Protocol: protocol, Attributes: want.Attributes}
+		if err := s.putScope(ctx, fence, call{op: opPutScope, method: http.MethodPut, path: "/client-scopes/" + url.PathEscape(found.ID), in: put}); err != nil {
+			return nil, err
+		}
+		repaired = append(repaired, "client scope "+want.Name)
+	}
+	fixed, err := s.repairMapper(ctx, found, want.Mappers[0], fence)
+	if fixed {
+		repaired = append(repaired, "audience mapper of "+want.Name)
+	}
+	return repaired, err
+}
+
+// repairMapper puts the audience mapper right, whichever id it has.
+func (s *Server) repairMapper(ctx context.Context, found *scope, want mapper, fence provider.Fence) (fixed bool, err error) {
+	models := "/client-scopes/" + url.PathEscape(found.ID) + "/protocol-mappers/models"
+	at := slices.IndexFunc(found.Mappers, func(m mapper) bool { return m.Name == want.Name || m.ID == want.ID })
+	if at < 0 {
+		a, err := s.write(ctx, fence, call{op: opPutMapper, method: http.MethodPost, path: models, in: want})
+		if a != nil && a.status == http.StatusConflict {
+			want.ID = "" // the id is in use in another realm
+			_, err = s.write(ctx, fence, call{op: opPutMapper, method: http.MethodPost, path: models, in: want})
+		}
+		return err == nil, err
+	}
+	have := found.Mappers[at]
+	same := have.Name == want.Name && have.ProtocolMapper == want.ProtocolMapper && have.Protocol == want.Protocol
+	for k, v := range want.Config {
+		same = same && have.Config[k] == v
+	}
+	if same {
+		return false, nil
+	}
+	want.ID = have.ID
+	err = s.putScope(ctx, fence, call{op: opPutMapper, method: http.MethodPut, path: models + "/" + url.PathEscape(have.ID), in: want})
+	return err == nil, err
+}
+
+// putScope writes to something that was there a moment ago.
+func (s *Server) putScope(ctx context.Context, fence provider.Fence, c call) error {
+	a, err := s.write(ctx, fence, c)
+	if a.absent() {
+		return a.meanwhile()
+	}
+	return err
+}

@@ -1,0 +1,278 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keycloak_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/providertest"
+)
+
+// traps are what is particular to Keycloak, and was measured on a real one:
+// they run on both.
+func traps(t *testing.T, w *world) {
+	t.Helper()
+	for name, tc := range map[string]struct {
+		reason string
+		test   func(t *testing.T, w *world, s *keycloak.Server, d provider.Desired)
+	}{
+		"renamed":         {"a PUT with another clientId renames: found by id and mark, and named back", trapRenamed},
+		"renamed-deleted": {"a renamed client of ours is deleted all the same", trapRenamedDeleted},
+		"renamed-unseen":  {"an id that is taken by a renamed client of ours: it is named back", trapRenamedUnseen},
+		"id-elsewhere":    {"an id taken in another realm is refused in the words of a taken clientId: the server may choose", trapIDElsewhere},
+		"scope-elsewhere": {"the same for the client scope, which is still found and deleted", trapScopeElsewhere},
+		"too-long":        {"a clientId of 256 characters is answered 500, and is the user's to correct", trapTooLong},
+		"exact":           {"?clientId= is exact and case-sensitive, and so are we", trapExact},
+		"flows":           {"every way to get a token is drift", trapFlows},
+		"foreign-fields":  {"a PUT merges: what is not ours is left as it is", trapForeignFields},
+		"secret-stored":   {"an empty secret and the mask are stored as they stand: they are never sent", trapSecretStored},
+		"mapper-edited":   {"a mapper that names a client that does not exist adds nothing, silently", trapMapperEdited},
+		"mapper-deleted":  {"a scope PUT leaves mappers alone: a deleted one is made anew", trapMapperDeleted},
+		"mapper-replaced": {"a mapper PUT goes by id: one of another id is put right by its own", trapMapperReplaced},
+		"scope-deleted":   {"a deleted scope is made and attached anew", trapScopeDeleted},
+		"scope-renamed":   {"a renamed scope gets its name back: tokens ask for it", trapScopeRenamed},
+		"scope-foreign":   {"a scope of our name that is not ours is a conflict, and is left alone", trapScopeForeign},
+		"intent":          {"what was attached under an intent is detached, though nobody here remembers", trapIntent},
+		"detached":        {"a mapping that somebody detached is attached anew", trapDetached},
+		"rights":          {"manage-clients is missing: said before anything is tried", trapRights},
+		"credentials":     {"a wrong secret and an unknown client are our credentials, not absence", trapCredentials},
+		"no-realm":        {"a realm that does not exist is no absent client", trapNoRealm},
+		"wrong-address":   {"a wrong address of the Admin API is no absent client", trapWrongAddress},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Log(tc.reason)
+			s := w.session(t)
+			d := providertest.Desired("trap." + name)
+			d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"web"}, MaxPerTokenClient: 50}
+			tc.test(t, w, s, d)
+			if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+				t.Errorf("cleaning up: %v", err)
+			}
+		})
+	}
+}
+
+func created(t *testing.T, s *keycloak.Server, d provider.Desired) provider.Desired {
+	t.Helper()
+	got, err := s.Create(t.Context(), d, providertest.Allow)
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	d.RegistrationID = got.RegistrationID
+	return d
+}
+
+func mapped(t *testing.T, s *keycloak.Server, d provider.Desired) provider.AudienceReport {
+	t.Helper()
+	report, err := s.MapAudience(t.Context(), d, providertest.Allow)
+	if err != nil {
+		t.Fatalf("MapAudience: %v", err)
+	}
+	return report
+}
+
+func observed(t *testing.T, s *keycloak.Server, d provider.Desired) provider.Observation {
+	t.Helper()
+	got, err := s.Observe(t.Context(), d)
+	if err != nil {
+		t.Fatalf("Observe: %v", err)
+	}
+	return got
+}
+
+func updated(t *testing.T, s *keycloak.Server, d provider.Desired, o provider.Observation) {
+	t.Helper()
+	if _, err := s.Update(t.Context(), d, o, providertest.Allow); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+}
+
+func wantKind(t *testing.T, err error, want provider.Kind) *provider.Error {
+	t.Helper()
+	var e *provider.Error
+	if !errors.As(err, &e) || e.Kind != want {
+		t.Fatalf("error %v (%#v), want kind %d", err, e, want)
+	}
+	return e
+}
+
+// works reports whether the credentials and the mapping do.
+func works(t *testing.T, w *world, d provider.Desired) {
+	t.Helper()
+	if accepted, active := w.introspect(t, d.ClientID, d.Secret, w.token(t, "web", "")); !accepted || !active {
+		t.Errorf("accepted %v, active %v", accepted, active)
+	}
+}
+
+func trapRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	d = created(t, s, d)
+	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
+	o := observed(t, s, d)
+	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner, Drift: []string{"clientId"}}, o); diff != "" {
+		t.Fatalf("Observe (-want +got):\n%s", diff)
+	}
+	updated(t, s, d, o)
+	if w.client(t, d.ClientID) == nil || w.client(t, d.ClientID+".renamed") != nil {
+		t.Error("it was not named back")
+	}
+}
+
+func trapRenamedDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	created(t, s, d) // and the answer was lost: d has no id
+	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
+	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	if w.client(t, d.ClientID+".renamed") != nil {
+		t.Error("it is still there")
+	}
+}
+
+func trapRenamedUnseen(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	first := created(t, s, d)
+	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
+	if second := created(t, s, d); second.RegistrationID != first.RegistrationID {
+		t.Errorf("two registrations: %s, %s", first.RegistrationID, second.RegistrationID)
+	}
+	if len(observed(t, s, d).Drift) > 0 {
+		t.Error("it was not named back")
+	}
+}
+
+// elsewhere has ours deleted and something of the same ids made in another realm.
+func elsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) *world {
+	t.Helper()
+	other := newWorld(w.base, "other")
+	id := created(t, s, d).RegistrationID
+	mapped(t, s, d)
+	scope := w.scope(t, "introspection:"+d.ClientID)
+	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+		t.Fatal(err)
+	}
+	other.must(t, http.MethodPost, "/clients", map[string]any{"id": id, "clientId": d.ClientID})
+	other.must(t, http.MethodPost, "/client-scopes", scope)
+	t.Cleanup(func() {
+		other.must(t, http.MethodDelete, "/clients/"+id, nil)
+		other.must(t, http.MethodDelete, other.scopePath(t, "introspection:"+d.ClientID), nil)
+	})
+	return other
+}
+
+func trapIDElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	other := elsewhere(t, w, s, d)
+	d = created(t, s, d)
+	if theirs := other.id(t, d.ClientID); theirs == d.RegistrationID {
+		t.Errorf("the id %s is theirs", theirs)
+	}
+	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner}, observed(t, s, d)); diff != "" {
+		t.Errorf("Observe (-want +got):\n%s", diff)
+	}
+}
+
+func trapScopeElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	elsewhere(t, w, s, d)
+	d = created(t, s, d)
+	mapped(t, s, d)
+	works(t, w, d)
+	if again := mapped(t, s, d); len(again.Repaired) > 0 {
+		t.Errorf("repaired again: %q", again.Repaired)
+	}
+	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+		t.Fatal(err)
+	}
+	if w.scope(t, "introspection:"+d.ClientID) != nil {
+		t.Error("the scope outlived its client")
+	}
+}
+
+func trapTooLong(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
+	d.ClientID = strings.Repeat("n", 256)
+	_, err := s.Create(t.Context(), d, providertest.Allow)
+	wantKind(t, err, provider.KindInvalid)
+}
+
+func trapExact(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
+	created(t, s, d)
+	for _, other := range []string{strings.ToUpper(d.ClientID), d.ClientID[:4]} {
+		o := providertest.Desired(other)
+		if observed(t, s, o).Exists {
+			t.Errorf("%s exists", other)
+		}
+	}
+}
+
+func trapFlows(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	created(t, s, d)
+	for _, member := range []string{"standardFlowEnabled", "implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled", "fullScopeAllowed"} {
+		w.edit(t, d.ClientID, map[string]any{member: true})
+		o := observed(t, s, d)
+		if diff := cmp.Diff([]string{member}, o.Drift); diff != "" {
+			t.Fatalf("drift (-want +got):\n%s", diff)
+		}
+		updated(t, s, d, o)
+	}
+	w.edit(t, d.ClientID, map[string]any{"attributes": map[string]any{"oauth2.device.authorization.grant.enabled": "true"}})
+	o := observed(t, s, d)
+	if diff := cmp.Diff([]string{"attributes"}, o.Drift); diff != "" {
+		t.Fatalf("drift (-want +got):\n%s", diff)
+	}
+	updated(t, s, d, o)
+	w.edit(t, d.ClientID, map[string]any{"publicClient": true})
+	updated(t, s, d, observed(t, s, d))
+	if drift := observed(t, s, d).Drift; len(drift) > 0 {
+		t.Errorf("drift is left: %q", drift)
+	}
+	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+		t.Error("the credentials don't work any more")
+	}
+}
+
+func trapForeignFields(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	created(t, s, d)
+	w.edit(t, d.ClientID, map[string]any{"description": "theirs", "enabled": false, "attributes": map[string]any{"theirs": "1"}})
+	updated(t, s, d, observed(t, s, d))
+	c := w.client(t, d.ClientID)
+	attributes, _ := c["attributes"].(map[string]any)
+	if c["description"] != "theirs" || attributes["theirs"] != "1" || c["enabled"] != true {
+		t.Errorf("client is %v", c)
+	}
+}
+
+func trapSecretStored(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	created(t, s, d)
+	for _, bad := range []provider.Secret{"", "**********"} {
+		wrong := d
+		wrong.Secret = bad
+		_, err := s.Create(t.Context(), wrong, providertest.Allow)
+		wantKind(t, err, provider.KindInvalid)
+		_, err = s.Update(t.Context(), wrong, provider.Observation{Exists: true, RegistrationID: w.id(t, d.ClientID), Owner: d.Owner, Drift: []string{provider.DriftSecret}}, providertest.Allow)
+		wantKind(t, err, provider.KindInvalid)
+	}
+	if drift := observed(t, s, d).Drift; len(drift) > 0 {
+		t.Fatalf("drift: %q", drift)
+	}
+	w.edit(t, d.ClientID, map[string]any{"secret": ""})
+	updated(t, s, d, observed(t, s, d))
+	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+		t.Error("an empty secret was not seen")
+	}
+	w.edit(t, d.ClientID, map[string]any{"secret": "**********"})
+	o := observed(t, s, d)
+	if slices.Contains(o.Drift, provider.DriftSecret) {
+		t.Error("a masked secret was taken for drift")
+	}
+	o.Drift = append(o.Drift, provider.DriftSecret) // who introspects knows better
+	updated(t, s, d, o)
+	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+		t.Error("the secret was not put right")
+	}
+}

@@ -1,0 +1,106 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// clientReconciler registers IntrospectionClients and keeps them so.
+type clientReconciler struct {
+	client.Client
+
+	config   Config
+	store    *credential.Store
+	sessions *sessions
+	verifier *verifier
+	bundle   func() []byte // the CA of our own endpoint
+	events   events.EventRecorder
+	metrics  *controlMetrics
+	clock    clock.PassiveClock
+}
+
+// clientScope is one reconciliation of a client: what its phases gather.
+type clientScope struct {
+	*clientReconciler
+
+	object  *v1alpha1.IntrospectionClient
+	server  *v1alpha1.ClusterAuthorizationServer
+	session *session
+	record  *credential.StoredRecord
+	desired provider.Desired
+}
+
+// Reconcile brings one client to what is declared.
+func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	object := &v1alpha1.IntrospectionClient{}
+	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	before := object.Status.DeepCopy()
+	s := &clientScope{clientReconciler: r, object: object}
+	if !object.DeletionTimestamp.IsZero() {
+		return s.finish(ctx, before, phase{v1alpha1.ConditionReady, s.retract})
+	}
+	if added, err := ensureFinalizer(ctx, r.Client, object); err != nil || added {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // the change brings us back
+	}
+	s.bindPolicy(ctx)
+	return s.finish(
+		ctx, before,
+		phase{v1alpha1.ConditionRegistered, s.resolve},
+		phase{v1alpha1.ConditionRegistered, s.stage},
+		phase{v1alpha1.ConditionRegistered, s.register},
+		phase{v1alpha1.ConditionAudienceMapped, s.mapAudience},
+		phase{v1alpha1.ConditionVerified, s.verify},
+		phase{v1alpha1.ConditionPublished, s.publish},
+	)
+}
+
+// finish runs the phases and writes the status, once.
+func (s *clientScope) finish(ctx context.Context, before *v1alpha1.IntrospectionClientStatus, phases ...phase) (ctrl.Result, error) {
+	result, err := s.status().run(ctx, s.config.DriftInterval, phases...)
+	if s.released() {
+		return ctrl.Result{}, err
+	}
+	s.object.Status.ObservedGeneration = s.object.Generation
+	if err := applyStatus(ctx, s.Client, s.object, before, &s.object.Status); err != nil {
+		return ctrl.Result{}, err
+	}
+	return result, err
+}
+
+func (s *clientScope) status() status {
+	return status{conditions: &s.object.Status.Conditions, generation: s.object.Generation}
+}
+
+// id names the object in records.
+func (s *clientScope) id() credential.Object {
+	return credential.Object{Namespace: s.object.Namespace, Name: s.object.Name}
+}
+
+// secretName is the Secret that workloads mount.
+func (s *clientScope) secretName() string {
+	if s.object.Spec.Secret.Name != "" {
+		return s.object.Spec.Secret.Name
+	}
+	return s.object.Name
+}
+
+// policyName is the policy that answers at the endpoint in the Secret.
+func policyName(object *v1alpha1.IntrospectionClient) string {
+	if object.Spec.PolicyRef != nil {
+		return object.Spec.PolicyRef.Name
+	}
+	return object.Name
+}

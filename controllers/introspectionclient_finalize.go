@@ -1,0 +1,114 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// retract takes back what was made: the registration and its mapping, the
+// Secrets, the record, and at last the finalizer. Nothing of it hangs on the
+// object's status, which a restore may have stripped.
+func (s *clientScope) retract(ctx context.Context) (outcome, error) {
+	if !slices.Contains(s.object.Finalizers, v1alpha1.Finalizer) {
+		return outcome{}, nil
+	}
+	var err error
+	if s.record, err = s.store.LoadRecord(ctx, s.id()); err != nil {
+		return outcome{}, err
+	}
+	retain, err := s.retractRegistration(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := s.store.ReleaseMounted(ctx, s.id(), s.object.UID, s.secretName(), retain); err != nil {
+		return outcome{}, err
+	}
+	if err := s.store.DeleteClient(ctx, s.id()); err != nil {
+		return outcome{}, err
+	}
+	if !retain { // a retained record gives the object, made anew, the same credentials
+		if err := s.store.DeleteRecord(ctx, s.id()); err != nil {
+			return outcome{}, err
+		}
+	}
+	return outcome{}, removeFinalizer(ctx, s.Client, s.object)
+}
+
+// released says that the object is let go: there is no status to write to.
+func (s *clientScope) released() bool {
+	return !s.object.DeletionTimestamp.IsZero() && !slices.Contains(s.object.Finalizers, v1alpha1.Finalizer)
+}
+
+// retractRegistration deletes the registration, unless it is to be retained.
+func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err error) {
+	name := s.object.Spec.AuthorizationServerRef.Name
+	s.server = &v1alpha1.ClusterAuthorizationServer{}
+	if err := s.Get(ctx, types.NamespacedName{Name: name}, s.server); err != nil {
+		if !apierrors.IsNotFound(err) {
+			return false, fmt.Errorf("reading the server: %w", err)
+		}
+		s.server = nil
+	}
+	if s.retained() {
+		return true, nil
+	}
+	if s.server == nil || s.server.Status.Endpoints == nil {
+		if s.record == nil {
+			return false, nil // nothing is registered before there is a record, and no server was ever reached
+		}
+		return false, worldMustChange(time.Minute, v1alpha1.ReasonServerNotFound,
+			"The registration of %s can't be deleted: there is no ClusterAuthorizationServer %s to reach it by. Create it again, or take the finalizer %s off and delete the client at the server yourself.", s.record.ClientID, name, v1alpha1.Finalizer)
+	}
+	if s.session, err = s.sessions.lookup(ctx, s.server); err != nil {
+		return false, err
+	}
+	if err := s.session.Delete(ctx, s.registered(), s.fence); err != nil {
+		return false, ofProvider(err, name)
+	}
+	return false, nil
+}
+
+// retained says whether the registration outlives the object: if it asks for it
+// and the server allows it.
+func (s *clientScope) retained() bool {
+	return s.object.Spec.DeletionPolicy == v1alpha1.DeletionRetain &&
+		(s.server == nil || (s.server.Spec.Access != nil && s.server.Spec.Access.Retain == v1alpha1.Allowed))
+}
+
+// registered is how the registration is found: by the record, else by what the
+// object would have been registered as.
+func (s *clientScope) registered() provider.Identity {
+	if s.record != nil {
+		return s.record.Identity()
+	}
+	clientID := s.object.Spec.ClientID
+	if clientID == "" {
+		clientID = expand(s.server.Spec.ClientIDTemplate, s.object.Namespace, s.object.Name)
+	}
+	return provider.Identity{
+		ClientID: clientID, RegistrationID: s.object.Status.RegistrationID,
+		Owner: ownerMark(s.config.Instance, s.object.Namespace, s.object.Name),
+	}
+}
+
+// fence claims the record before a write at the server, which knows no versions:
+// whoever read the record before us, and is still on its way, is turned away.
+func (s *clientScope) fence(ctx context.Context) error {
+	if s.record == nil {
+		return nil // a lost record, at deletion: nobody else can have read it
+	}
+	s.record.Fence = credential.NewFence()
+	return s.store.SaveRecord(ctx, s.record)
+}

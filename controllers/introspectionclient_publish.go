@@ -1,0 +1,103 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+)
+
+// publish takes the verified credential into use: in the record, then for the
+// webhook, then in the Secret that workloads mount.
+func (s *clientScope) publish(ctx context.Context) (outcome, error) {
+	if s.record.Next != nil {
+		s.record.Current, s.record.Next = s.record.Next, nil
+	}
+	if err := s.store.SaveRecord(ctx, s.record); err != nil {
+		return outcome{}, err
+	}
+	if err := s.store.SaveClient(ctx, s.record.Project()); err != nil {
+		return outcome{}, err
+	}
+	mounted, value, err := s.mounted()
+	if err != nil {
+		return outcome{}, err
+	}
+	repaired, err := s.store.SaveMounted(ctx, mounted)
+	if errors.Is(err, credential.ErrForeign) {
+		return outcome{}, userMustAct(v1alpha1.ReasonSecretConflict, "Secret %s exists and is not this object's; it is left as it is. Delete it, or set spec.secret.name in a new object.", mounted.Name)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	if repaired {
+		s.metrics.driftRepaired(s.server.Name, "secret")
+		eventSecretWritten(s.events, s.object, mounted.Name)
+	}
+	issuedAt := metav1.NewTime(value.IssuedAt)
+	s.object.Status.Binding = &v1alpha1.LocalReference{Name: mounted.Name}
+	s.object.Status.Credential = &v1alpha1.ClientCredential{Fingerprint: value.Fingerprint(), IssuedAt: &issuedAt}
+	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Secret %s holds the credentials.", mounted.Name)}, nil
+}
+
+// mounted is the Secret that workloads mount, and the secret value in it: with
+// endpoint Webhook one that is good at our endpoint only, so that whoever steals
+// it gets nothing from the server.
+func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, error) {
+	spec, endpoints := s.object.Spec, s.server.Status.Endpoints
+	content := credential.Mounted{
+		Provider: "keycloak", ClientID: s.record.ClientID, Issuer: s.server.Spec.Issuer,
+		TokenEndpoint: endpoints.Token, AuthorizeURL: endpoints.Authorization, JWKSURI: endpoints.JWKS,
+	}
+	value := *s.record.Current
+	if spec.Endpoint == v1alpha1.EndpointServer {
+		content.IntrospectionEndpoint, content.CA = endpoints.Introspection, string(s.session.ca)
+	} else {
+		value = s.record.Facade
+		content.IntrospectionEndpoint = introspectionURL(s.config, s.object.Namespace, policyName(s.object))
+		content.CA = string(s.bundle())
+		if content.CA == "" {
+			return credential.MountedSecret{}, value, worldMustChange(2*time.Second, v1alpha1.ReasonProgressing, "The webhook's certificate authority is not made yet.")
+		}
+	}
+	content.ClientSecret = value.Secret
+	keys := credential.Keys{}
+	if k := spec.Secret.Keys; k != nil {
+		keys = credential.Keys{
+			ClientID: string(k.ClientID), ClientSecret: string(k.ClientSecret), Issuer: string(k.Issuer),
+			IntrospectionEndpoint: string(k.IntrospectionEndpoint), CACertificate: string(k.CACertificate),
+		}
+	}
+	return credential.MountedSecret{
+		Object: s.id(), Name: s.secretName(), Data: content.Data(keys),
+		OwnerReference: *metav1.NewControllerRef(s.object, v1alpha1.GroupVersion.WithKind("IntrospectionClient")),
+		Labels:         stringMap(spec.Secret.Labels), Annotations: stringMap(spec.Secret.Annotations),
+	}, value, nil
+}
+
+// stringMap takes the names off the values' types.
+func stringMap[V ~string](m map[string]V) map[string]string {
+	plain := make(map[string]string, len(m))
+	for k, v := range m {
+		plain[k] = string(v)
+	}
+	return plain
+}
+
+// introspectionURL is where a policy is asked over RFC 7662.
+func introspectionURL(c Config, namespace, policy string) string {
+	return c.WebhookURL + "/introspect/" + namespace + "/" + policy
+}
+
+// authorizeURL is where gateways ask a policy.
+func authorizeURL(c Config, namespace, policy string) string {
+	return c.AuthorizeURL + "/authorize/" + namespace + "/" + policy
+}

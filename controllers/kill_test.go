@@ -1,0 +1,326 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+)
+
+// killer is a process's end at one of its calls: the call is not made, or it is
+// made and its answer never arrives; and no call is made after it.
+type killer struct {
+	at    int
+	after bool
+
+	mu     sync.Mutex
+	seen   int
+	name   string
+	killed chan struct{}
+}
+
+func newKiller(at int, after bool) *killer {
+	return &killer{at: at, after: after, killed: make(chan struct{})}
+}
+
+var errKilled = errors.New("the process is dead")
+
+// counts says which calls are points to be killed at: all to the authorization
+// server, and to the API server all writes and all live reads. Watches and the
+// lists that fill caches change nothing; Events are told and forgotten.
+func counts(r *http.Request) bool {
+	path := r.URL.Path
+	switch {
+	case strings.HasPrefix(path, "/realms/"), strings.HasPrefix(path, "/admin/"):
+		return true
+	case strings.Contains(path, "/events"), strings.Contains(path, "/leases"):
+		return false
+	case r.Method == http.MethodGet:
+		return strings.Contains(path, "/secrets/") // a collection is a cache's
+	default:
+		return strings.Contains(path, "/secrets") || strings.Contains(path, "introspection.dev")
+	}
+}
+
+func (k *killer) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		dead, last := k.count(r)
+		if dead {
+			<-r.Context().Done()
+			return nil, errKilled
+		}
+		if !last {
+			return next.RoundTrip(r)
+		}
+		if k.after { // the work is done, and nobody learns of it
+			if resp, err := next.RoundTrip(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		}
+		close(k.killed)
+		<-r.Context().Done()
+		return nil, errKilled
+	})
+}
+
+func (k *killer) count(r *http.Request) (dead, last bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.seen >= k.at {
+		return counts(r), false // watches of a dead process may run on: they change nothing
+	}
+	if !counts(r) {
+		return false, false
+	}
+	k.seen++
+	k.name = r.Method + " " + r.URL.Path
+	return false, k.seen == k.at
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// story is what a process does over and over, to be killed in the midst of it.
+type story struct {
+	// between makes the next object, while a process runs that nobody kills.
+	between func(n int) client.Object
+	// prepare sets the stage, with no process running.
+	prepare func(client.Object)
+	// done says whether the story has ended well, and check whether all is as it should be then.
+	done  func(client.Object) error
+	check func(client.Object)
+}
+
+// lives runs one life after the other, each killed one call later than the last,
+// before the call and after it, until one is not killed any more. A second
+// process puts right what the first left.
+func (w *world) lives(what string, s story) (points int) {
+	w.t.Helper()
+	second := w.start(nil)
+	for n := 1; ; n++ {
+		for _, after := range []bool{false, true} {
+			o := s.between(points)
+			second()
+			s.prepare(o)
+			k := newKiller(n, after)
+			first := w.start(k.wrap)
+			finished := w.killedOrDone(k, o, s.done)
+			first()
+			if finished {
+				s.check(o)
+				w.t.Logf("%s: killed at %d points", what, points)
+				return points
+			}
+			points++
+			second = w.start(nil)
+			w.eventually(fmt.Sprintf("%s, killed at call %d (%s, after it: %t)", what, n, k.name, after), func(context.Context) error { return s.done(o) })
+			s.check(o)
+			if w.t.Failed() {
+				w.t.Fatalf("%s: wrong after a death at call %d (%s, after it: %t)", what, n, k.name, after)
+			}
+		}
+	}
+}
+
+func (w *world) killedOrDone(k *killer, o client.Object, done func(client.Object) error) (finished bool) {
+	w.t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case <-k.killed:
+			return false
+		case <-limit:
+			w.t.Fatalf("neither killed nor done: %v", done(o))
+		case <-time.After(20 * time.Millisecond):
+			if done(o) == nil {
+				return true
+			}
+		}
+	}
+}
+
+// Exactly one registration, whatever crashes (creation).
+func TestKilledAtEachCallOfACreation(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.serverObject())
+	foreign := w.strangers()
+	var last client.Object
+	points := w.lives("creation", story{
+		between: func(n int) client.Object {
+			if last != nil {
+				w.remove(last)
+			}
+			last = w.clientObject(fmt.Sprintf("orders-%d", n))
+			return last
+		},
+		prepare: w.create,
+		done:    w.isReady,
+		check: func(o client.Object) {
+			w.oneRegistration(o.(*v1alpha1.IntrospectionClient))
+			w.untouched(foreign)
+		},
+	})
+	if points < 20 {
+		t.Errorf("killed at %d points only: the harness does not see the calls", points)
+	}
+}
+
+// Nothing is left behind, whatever crashes (deletion).
+func TestKilledAtEachCallOfADeletion(t *testing.T) {
+	w := newWorld(t)
+	w.create(w.serverObject())
+	foreign := w.strangers()
+	points := w.lives("deletion", story{
+		between: func(n int) client.Object {
+			o := w.clientObject(fmt.Sprintf("orders-%d", n))
+			w.create(o)
+			w.ready(o)
+			return o
+		},
+		prepare: func(o client.Object) {
+			if err := w.kube.Delete(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		},
+		done: func(o client.Object) error {
+			if err := w.kube.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
+				return client.IgnoreNotFound(err)
+			}
+			return errors.New("still there")
+		},
+		check: func(o client.Object) {
+			w.nothingLeft(o)
+			w.untouched(foreign)
+		},
+	})
+	if points < 10 {
+		t.Errorf("killed at %d points only: the harness does not see the calls", points)
+	}
+}
+
+func (w *world) isReady(o client.Object) error {
+	if err := w.kube.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
+		return err
+	}
+	for _, c := range conditionsOf(o) {
+		if c.Type == v1alpha1.ConditionReady && c.Status == "True" && c.ObservedGeneration == o.GetGeneration() {
+			return nil
+		}
+	}
+	return errors.New(describe(conditionsOf(o)))
+}
+
+// remove deletes a client and waits for its end.
+func (w *world) remove(o client.Object) {
+	w.t.Helper()
+	if err := w.kube.Delete(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+	w.gone(o)
+	w.nothingLeft(o)
+}
+
+// oneRegistration asserts one registration, one credential, and that all hold the same.
+func (w *world) oneRegistration(o *v1alpha1.IntrospectionClient) {
+	w.t.Helper()
+	clientID := o.Namespace + "." + o.Name
+	registered := w.idp.Client(clientID)
+	if registered == nil {
+		w.t.Fatalf("%s is not registered", clientID)
+	}
+	record := w.record(o)
+	if record == nil || record.Current == nil || record.Next != nil {
+		w.t.Fatalf("the record of %s is not that of one credential in use", clientID)
+	}
+	if registered["secret"] != record.Current.Secret.Reveal() {
+		w.t.Errorf("the server's secret of %s is not the record's", clientID)
+	}
+	if registered["id"] != record.RegistrationID || o.Status.RegistrationID != record.RegistrationID {
+		w.t.Errorf("the registration is %v, the record says %s, the status %s", registered["id"], record.RegistrationID, o.Status.RegistrationID)
+	}
+	mounted := w.secret(o.Namespace, o.Name)
+	if got := string(mounted.Data["client_secret"]); got != record.Facade.Secret.Reveal() || got == record.Current.Secret.Reveal() {
+		w.t.Error("the mounted secret is not the workload's own")
+	}
+	projected, err := credential.DecodeWebhookClient(w.secret(w.config.WebhookNamespace, "client-"+record.Object.Hash()).Data)
+	if err != nil || !reflect.DeepEqual(projected, record.Project()) {
+		w.t.Errorf("the webhook's record is another (%v)", err)
+	}
+	defaults, optional := w.idp.Attached(tokenClient)
+	if n := count(defaults, "introspection:"+clientID) + count(optional, "introspection:"+clientID); n != 1 {
+		w.t.Errorf("the audience is mapped %d times: %v, %v", n, defaults, optional)
+	}
+}
+
+// nothingLeft asserts that a client which is gone left nothing.
+func (w *world) nothingLeft(o client.Object) {
+	w.t.Helper()
+	clientID := o.GetNamespace() + "." + o.GetName()
+	if w.idp.Client(clientID) != nil {
+		w.t.Errorf("%s is still registered", clientID)
+	}
+	if w.idp.Scope("introspection:"+clientID) != nil {
+		w.t.Errorf("the scope of %s is still there", clientID)
+	}
+	hash := credential.Object{Namespace: o.GetNamespace(), Name: o.GetName()}.Hash()
+	for _, key := range []client.ObjectKey{
+		{Namespace: w.config.SystemNamespace, Name: "record-" + hash},
+		{Namespace: w.config.WebhookNamespace, Name: "client-" + hash},
+		{Namespace: o.GetNamespace(), Name: o.GetName()},
+	} {
+		if err := w.kube.Get(w.t.Context(), key, &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
+			w.t.Errorf("Secret %s is still there (%v)", key, err)
+		}
+	}
+}
+
+// strangers are what is not ours at the server, as it is now.
+func (w *world) strangers() map[string]any {
+	found := map[string]any{}
+	for _, id := range []string{operatorID, tokenClient, "mobile"} {
+		found[id] = w.idp.Client(id)
+	}
+	return found
+}
+
+// untouched asserts that what is not ours is as it was, but for what is attached.
+func (w *world) untouched(before map[string]any) {
+	w.t.Helper()
+	for id, was := range before {
+		is := w.idp.Client(id)
+		for _, representation := range []map[string]any{was.(map[string]any), is} {
+			delete(representation, "defaultClientScopes")
+			delete(representation, "optionalClientScopes")
+		}
+		if !reflect.DeepEqual(was, is) {
+			w.t.Errorf("client %s was touched:\n was %v\n is  %v", id, was, is)
+		}
+	}
+}
+
+func count(list []string, wanted string) int {
+	n := 0
+	for _, s := range list {
+		if s == wanted {
+			n++
+		}
+	}
+	return n
+}

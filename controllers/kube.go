@@ -1,0 +1,75 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+)
+
+// fieldManager owns what the operator applies.
+const fieldManager = "introspection-operator"
+
+// ensureFinalizer adds our finalizer; it returns whether it had to.
+func ensureFinalizer(ctx context.Context, c client.Client, object client.Object) (bool, error) {
+	if slices.Contains(object.GetFinalizers(), v1alpha1.Finalizer) {
+		return false, nil
+	}
+	return true, patchFinalizers(ctx, c, object, append(slices.Clone(object.GetFinalizers()), v1alpha1.Finalizer))
+}
+
+// removeFinalizer lets the object go.
+func removeFinalizer(ctx context.Context, c client.Client, object client.Object) error {
+	left := slices.DeleteFunc(slices.Clone(object.GetFinalizers()), func(f string) bool { return f == v1alpha1.Finalizer })
+	if len(left) == len(object.GetFinalizers()) {
+		return nil
+	}
+	return client.IgnoreNotFound(patchFinalizers(ctx, c, object, left))
+}
+
+// patchFinalizers is a merge patch with the version that was read: an apply can't
+// take off a finalizer that another field manager owns too, as after a restore.
+func patchFinalizers(ctx context.Context, c client.Client, object client.Object, finalizers []string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"finalizers": finalizers, "resourceVersion": object.GetResourceVersion(),
+	}})
+	if err != nil {
+		return fmt.Errorf("encoding a patch: %w", err)
+	}
+	return c.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch))
+}
+
+// applyStatus writes a status by server-side apply, all conditions each time, if
+// it differs from the one that was read.
+func applyStatus(ctx context.Context, c client.Client, object client.Object, before, after any) error {
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	gvk, err := apiutil.GVKForObject(object, c.Scheme())
+	if err != nil {
+		return fmt.Errorf("naming the object's kind: %w", err)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(after)
+	if err != nil {
+		return fmt.Errorf("encoding the status: %w", err)
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"status": content}}
+	u.SetGroupVersionKind(gvk)
+	u.SetNamespace(object.GetNamespace())
+	u.SetName(object.GetName())
+	u.SetUID(object.GetUID()) // an object of that name made anew is not this one
+	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldManager), client.ForceOwnership)
+	return client.IgnoreNotFound(err)
+}

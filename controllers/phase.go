@@ -1,0 +1,156 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+)
+
+// phase is one step of a reconciliation. It opens with guards, changes its scope
+// and the status in memory, and reports on exactly one condition.
+type phase struct {
+	condition string
+	run       func(ctx context.Context) (outcome, error)
+}
+
+// outcome is what a phase has to say when it went well.
+type outcome struct{ reason, message string }
+
+// verdict says who must act before a phase can go on.
+type verdict int
+
+const (
+	// retry: nobody; it is tried again with a growing pause. The zero value, for what nobody foresaw.
+	retry verdict = iota
+	// later: the world; looked at again after a while.
+	later
+	// act: the user; Stalled.
+	act
+)
+
+// halt ends a reconciliation at a phase.
+type halt struct {
+	verdict         verdict
+	reason, message string
+	after           time.Duration
+	err             error
+}
+
+func (h *halt) Error() string {
+	if h.err != nil {
+		return h.message + ": " + h.err.Error()
+	}
+	return h.message
+}
+
+func (h *halt) Unwrap() error { return h.err }
+
+// userMustAct ends a reconciliation until somebody changes something.
+func userMustAct(reason, format string, args ...any) error {
+	return &halt{verdict: act, reason: reason, message: fmt.Sprintf(format, args...)}
+}
+
+// worldMustChange ends a reconciliation for a while.
+func worldMustChange(after time.Duration, reason, format string, args ...any) error {
+	return &halt{verdict: later, reason: reason, message: fmt.Sprintf(format, args...), after: after}
+}
+
+// tryAgain ends a reconciliation; the next comes after a growing pause.
+func tryAgain(reason string, err error, format string, args ...any) error {
+	return &halt{verdict: retry, reason: reason, message: fmt.Sprintf(format, args...), err: err}
+}
+
+// stalledPause is when a stalled object is looked at again: what stalls it may
+// have been mended where no watch sees it.
+const stalledPause = 2 * time.Minute
+
+// status is what a reconciliation writes into: an object's conditions.
+type status struct {
+	conditions *[]metav1.Condition
+	generation int64
+}
+
+func (s status) set(conditionType string, value metav1.ConditionStatus, reason, message string) {
+	apimeta.SetStatusCondition(s.conditions, metav1.Condition{
+		Type: conditionType, Status: value, Reason: reason, Message: message, ObservedGeneration: s.generation,
+	})
+}
+
+// run goes through the phases in order and translates the first error: into the
+// phase's condition, into Ready, Reconciling and Stalled (kstatus), and into when
+// to come back. It is the only place that does.
+func (s status) run(ctx context.Context, interval time.Duration, phases ...phase) (ctrl.Result, error) {
+	for i, p := range phases {
+		done, err := p.run(ctx)
+		if err == nil {
+			if done.reason != "" {
+				s.set(p.condition, metav1.ConditionTrue, done.reason, done.message)
+			}
+			continue
+		}
+		for _, next := range phases[i+1:] {
+			if next.condition != p.condition && apimeta.FindStatusCondition(*s.conditions, next.condition) == nil {
+				s.set(next.condition, metav1.ConditionUnknown, v1alpha1.ReasonPending, "Waits for "+p.condition+".")
+			}
+		}
+		return s.halted(p.condition, err)
+	}
+	s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "All is as declared.")
+	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
+	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
+	return ctrl.Result{RequeueAfter: jitter(interval)}, nil
+}
+
+func (s status) halted(condition string, err error) (ctrl.Result, error) {
+	h := haltOf(err)
+	value := metav1.ConditionFalse
+	if h.verdict == retry {
+		value = metav1.ConditionUnknown // nothing was learned about it
+	}
+	s.set(condition, value, h.reason, h.message)
+	s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, h.reason, h.message)
+	if h.verdict == act {
+		apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
+		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, h.reason, h.message)
+		return ctrl.Result{RequeueAfter: jitter(stalledPause)}, nil
+	}
+	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
+	s.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, h.reason, h.message)
+	if h.verdict == later {
+		return ctrl.Result{RequeueAfter: jitter(h.after)}, nil
+	}
+	return ctrl.Result{}, err
+}
+
+// haltOf makes a halt of any error. A conflict is news, not trouble: somebody
+// wrote in between, and the plan is dropped.
+func haltOf(err error) *halt {
+	var h *halt
+	switch {
+	case errors.As(err, &h):
+		return h
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return &halt{verdict: later, reason: v1alpha1.ReasonProgressing, message: "Something changed meanwhile; looking again.", after: time.Second, err: err}
+	case apierrors.HasStatusCause(err, "NamespaceTerminating"):
+		return &halt{verdict: later, reason: v1alpha1.ReasonNamespaceTerminating, message: "The namespace is being deleted; nothing is created in it.", after: time.Minute, err: err}
+	default:
+		return &halt{reason: v1alpha1.ReasonInternalError, message: "A call did not work; it is tried again: " + err.Error(), err: err}
+	}
+}
+
+// jitter spreads what would come back at once: ±10 %.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // spreading load needs no secrecy
+}

@@ -1,0 +1,121 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+)
+
+// Fields that the cache indexes.
+const (
+	// indexServer finds the IntrospectionClients of a server.
+	indexServer = "spec.authorizationServerRef.name"
+	// indexClient finds the TokenPolicies of an IntrospectionClient.
+	indexClient = "spec.accept.clientRef.name"
+)
+
+type clientEvent = event.TypedGenericEvent[*v1alpha1.IntrospectionClient]
+
+// Setup registers the control plane's controllers with a manager.
+func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
+	if err := index(ctx, mgr); err != nil {
+		return err
+	}
+	kube, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("making a client for Events: %w", err)
+	}
+	metrics, err := newControlMetrics(config.Registerer)
+	if err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	open := newSessions(mgr.GetAPIReader(), config)
+	store := &credential.Store{
+		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(),
+		SystemNamespace: config.SystemNamespace, WebhookNamespace: config.WebhookNamespace, Instance: config.Instance,
+	}
+	bundleChanged, hinted := make(chan clientEvent), make(chan clientEvent)
+	certificates := &certificateReconciler{config: config, store: store, clock: config.Clock, changed: bundleChanged}
+	clients := &clientReconciler{
+		Client: mgr.GetClient(), config: config, store: store, sessions: open, verifier: &verifier{},
+		bundle: certificates.Bundle, events: mgr.GetEventRecorder(fieldManager), metrics: metrics, clock: config.Clock,
+	}
+	hints := &hintWatcher{
+		events: kube.EventsV1().Events(config.WebhookNamespace), clock: config.Clock, log: mgr.GetLogger().WithName("hints"),
+		heard: clients.hear(hinted), last: map[types.NamespacedName]time.Time{},
+	}
+	for _, register := range []func() error{
+		func() error { return certificates.register(mgr) },
+		func() error {
+			return (&serverReconciler{Client: mgr.GetClient(), config: config, store: store, sessions: open}).register(mgr)
+		},
+		func() error { return clients.register(mgr, bundleChanged, hinted) },
+		func() error { return (&policyReconciler{Client: mgr.GetClient(), config: config}).register(mgr) },
+		func() error { return mgr.Add(hints) },
+	} {
+		if err := register(); err != nil {
+			return fmt.Errorf("registering a controller: %w", err)
+		}
+	}
+	return nil
+}
+
+// hear sends a client that the webhook hinted at to its controller.
+func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context, types.NamespacedName) {
+	return func(ctx context.Context, name types.NamespacedName) {
+		object := &v1alpha1.IntrospectionClient{}
+		if err := r.Get(ctx, name, object); err != nil {
+			return // deleted meanwhile, or never ours
+		}
+		r.metrics.hints.Inc()
+		eventHinted(r.events, object)
+		select {
+		case hinted <- clientEvent{Object: object}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func index(ctx context.Context, mgr manager.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.IntrospectionClient{}, indexServer, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.IntrospectionClient).Spec.AuthorizationServerRef.Name} //nolint:forcetypeassert // indexed by that type
+	})
+	if err != nil {
+		return fmt.Errorf("indexing clients: %w", err)
+	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenPolicy{}, indexClient, func(o client.Object) []string {
+		var names []string
+		for _, a := range o.(*v1alpha1.TokenPolicy).Spec.Accept { //nolint:forcetypeassert // indexed by that type
+			names = append(names, a.ClientRef.Name)
+		}
+		return names
+	})
+	if err != nil {
+		return fmt.Errorf("indexing policies: %w", err)
+	}
+	return nil
+}
+
+// options of a controller: one object's failures back it off, by itself, and
+// nobody else.
+func options(workers int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: workers,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](500*time.Millisecond, 2*time.Minute),
+	}
+}

@@ -1,0 +1,147 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cel_test
+
+import "strings"
+
+// maximalClient states every field.
+const maximalClient = `
+apiVersion: introspection.dev/v1alpha1
+kind: IntrospectionClient
+metadata: {name: orders, namespace: shop}
+spec:
+  authorizationServerRef: {name: corporate}
+  clientID: shop.orders
+  displayName: Orders API (größer)
+  audience: {mode: OnRequest, tokenClients: [web]}
+  endpoint: Webhook
+  policyRef: {name: orders}
+  secret:
+    name: orders-introspection
+    labels: {team: shop, example.com/tier: ""}
+    annotations: {reloader.example.com/match: "true", Note: "any text: ü"}
+    keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem}
+  deletionPolicy: Retain
+`
+
+const (
+	takenKeys = "type, provider, token_endpoint, jwks_uri and authorize_url are keys of the Secret already: choose another name"
+	sameKeys  = "two keys of the Secret have the same name: give each its own"
+)
+
+func clientRefusals() map[string]row {
+	const (
+		server  = "spec.authorizationServerRef"
+		clients = "spec.audience.tokenClients"
+	)
+	return tables(
+		bounds(map[string]bound{
+			server + ".name":                         {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			"spec.clientID":                          {reason: "servers break beyond 255, and ids are shown to people", least: 1, most: 100, of: text},
+			"spec.displayName":                       {reason: "shown to people", least: 1, most: 100, of: text},
+			"spec.policyRef.name":                    {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			"spec.secret.name":                       {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			"spec.secret.labels":                     {reason: "bounded", most: 32, of: dictionary},
+			"spec.secret.annotations":                {reason: "bounded", most: 32, of: dictionary},
+			clients:                                  {reason: "none is said by mode Unmanaged", least: 1, most: 16, of: list},
+			clients + "[0]":                          {reason: "a client id", least: 1, most: 100, of: text},
+			"spec.secret.labels[team]":               {reason: "Kubernetes' bound", with: edits{"spec.secret.labels": map[string]any{}}, most: 63, of: text},
+			"spec.secret.annotations[note]":          {reason: "bounded", with: edits{"spec.secret.annotations": map[string]any{}}, most: 1024, of: text},
+			"spec.secret.keys.clientID":              {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.clientSecret":          {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.issuer":                {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.introspectionEndpoint": {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.caCertificate":         {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+		}),
+		choices(map[string]choice{
+			"spec.audience.mode":  {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
+			"spec.endpoint":       {reason: "two endpoints", values: []string{"Webhook", "Server"}},
+			"spec.deletionPolicy": {reason: "two ends", values: []string{"Delete", "Retain"}},
+		}),
+		sets(map[string]row{
+			clients: {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
+		}),
+		needs(map[string]row{
+			"spec":                {reason: "else spec: null would evade immutability"},
+			server:                {reason: "nothing stands in for it"},
+			server + ".name":      {reason: "a reference"},
+			"spec.policyRef.name": {reason: "a reference", with: edits{"spec.policyRef.name": "orders"}},
+		}),
+		rules(clientRules()),
+		map[string]row{
+			"spec null": {reason: "as kubectl apply sends it", refused: edits{"spec": nil}, field: "spec", message: "Required value"},
+			"unmanaged with token clients": {
+				reason: "nothing would be mapped onto them", refused: edits{"spec.audience": map[string]any{"mode": "Unmanaged", "tokenClients": []any{"web"}}},
+				field: clients, message: "mode Unmanaged touches no token client: leave out tokenClients, or choose another mode",
+				accepted: edits{"spec.audience": map[string]any{"mode": "OnRequest", "tokenClients": []any{"web"}}},
+			},
+			"policy at the server's endpoint": {
+				reason: "the user would think that it is checked", refused: edits{"spec.endpoint": "Server", "spec.policyRef.name": "orders"},
+				field: "spec.policyRef", message: "policyRef needs endpoint Webhook: no policy is checked at the server's own endpoint",
+				accepted: edits{"spec.endpoint": "Webhook", "spec.policyRef.name": "orders"},
+			},
+		},
+	)
+}
+
+func clientRules() map[string]rule {
+	key := rule{reason: "Kubernetes refuses the Secret", message: "a key of a Secret must be letters, digits and - _ . only", refused: badKeys, accepted: goodKeys[1:]}
+	long := strings.Repeat("a", 64)
+	return map[string]rule{
+		"spec.authorizationServerRef.name": {reason: "it could never be found", message: "name must be the name of a ClusterAuthorizationServer: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.policyRef.name":              {reason: "it could never be found", message: "name must be the name of an object: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.secret.name":                 {reason: "Kubernetes refuses the Secret", message: "name must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.clientID":                    {reason: "it is in Basic credentials, URLs and prefixes", message: "clientID must start with a letter or digit and hold only letters, digits and . _ : / -", refused: []any{"shop orders", ".orders", "shop.örders", "a\n", "a%b"}, accepted: []any{"shop.orders", "Shop:orders/v1_x-y", "1"}},
+		"spec.displayName":                 {reason: "one line in consoles and logs", message: "displayName must be one line, without control characters", refused: []any{"Orders\nAPI", "\tOrders", "a\u0000"}, accepted: []any{"Orders API", "Aufträge ©"}},
+		"spec.audience.tokenClients[0]":    {reason: "a list in one item is a slip", message: "a token client is named by its client id, without spaces", refused: []any{"web mobile", "web\n"}, accepted: []any{"web"}},
+		"spec.secret.labels": {
+			reason: "what is ours is found by them", message: "labels under introspection.dev/ and app.kubernetes.io/managed-by are the operator's own: leave them out",
+			refused:  []any{map[string]any{"introspection.dev/kind": "mounted"}, map[string]any{"app.kubernetes.io/managed-by": "me"}},
+			accepted: []any{map[string]any{"introspection.dev": "mounted"}, map[string]any{"app.kubernetes.io/name": "me"}, map[string]any{}},
+		},
+		"spec.secret.labels keys": {
+			reason: "Kubernetes refuses the Secret", message: "a label's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash",
+			refused:  []any{map[string]any{"a b": ""}, map[string]any{"a/b/c": ""}, map[string]any{"/b": ""}, map[string]any{"a/": ""}, map[string]any{long: ""}, map[string]any{"A.example/b": ""}, map[string]any{"-a": ""}},
+			accepted: []any{map[string]any{"a_b": ""}, map[string]any{"a.example/B": ""}, map[string]any{long[1:]: ""}},
+		},
+		"spec.secret.labels[team]": {
+			reason: "Kubernetes refuses the Secret", with: edits{"spec.secret.labels": map[string]any{}}, message: "a label's value must be letters, digits and - _ . and start and end with a letter or digit",
+			refused: []any{"a b", "-a", "a-", "ü"}, accepted: []any{"a_b", "", "A.1"},
+		},
+		"spec.secret.annotations": {
+			reason: "what is ours is found by them", message: "annotations under introspection.dev/ are the operator's own: leave them out",
+			refused:  []any{map[string]any{"introspection.dev/object": "a/b"}},
+			accepted: []any{map[string]any{"introspection.dev": "any text"}, map[string]any{}},
+		},
+		"spec.secret.annotations keys": {
+			reason: "Kubernetes refuses the Secret", message: "an annotation's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash",
+			refused:  []any{map[string]any{"a b": ""}, map[string]any{"a/b/c": ""}, map[string]any{long: ""}},
+			accepted: []any{map[string]any{"a_b": ""}, map[string]any{"a.example/B": "any text: ü"}},
+		},
+		"spec.secret.keys.clientID":              key,
+		"spec.secret.keys.clientSecret":          key,
+		"spec.secret.keys.issuer":                key,
+		"spec.secret.keys.introspectionEndpoint": key,
+		"spec.secret.keys.caCertificate":         key,
+		"spec.secret.keys": {
+			reason: "one would overwrite the other", message: takenKeys,
+			refused:  []any{keys("clientID", "type"), keys("clientSecret", "provider"), keys("issuer", "token_endpoint"), keys("introspectionEndpoint", "jwks_uri"), keys("caCertificate", "authorize_url")},
+			accepted: []any{keys("clientID", "Type"), map[string]any{}},
+		},
+		"spec.secret.keys same": {
+			reason: "one would overwrite the other", message: sameKeys,
+			refused:  []any{keys("clientID", "A", "clientSecret", "A"), keys("clientID", "client_secret"), keys("issuer", "ca.crt"), keys("caCertificate", "introspection_endpoint")},
+			accepted: []any{keys("clientID", "A", "clientSecret", "a"), keys("clientID", "client_secret", "clientSecret", "client_id"), keys("clientID", "client_id")},
+		},
+	}
+}
+
+// keys renames keys of the Secret: field, name, field, name.
+func keys(pairs ...string) any {
+	renamed := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		renamed[pairs[i]] = pairs[i+1]
+	}
+	return renamed
+}

@@ -1,0 +1,176 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cel_test
+
+import "fmt"
+
+// maximalPolicy states every field.
+const maximalPolicy = `
+apiVersion: introspection.dev/v1alpha1
+kind: TokenPolicy
+metadata: {name: orders, namespace: shop}
+spec:
+  accept:
+  - clientRef: {name: orders}
+    validation: Introspect
+    clients: {allow: [web, mobile]}
+    tenant: {claim: tenant, values: [acme, "any text: ü"]}
+  require:
+    audiences: {anyOf: [orders, "https://orders.example.com"]}
+    scopes: {allOf: [orders.read, "https://example.com/scope"], anyOf: [a, b]}
+    tokenTypes: [AccessToken, IDToken, RefreshToken]
+    maxAuthAge: 1h
+    maxTokenAge: 12h
+    clockSkew: 5m
+  freshness: {maxAge: 0s}
+  respond:
+    headers: [{name: X-Auth-Subject, claim: sub}, {name: X-Auth-Tenant, claim: "https://example.com/tenant"}]
+    claims: [sub, scope, tenant]
+`
+
+func policyRefusals() map[string]row {
+	const (
+		accept    = "spec.accept[0]"
+		allow     = accept + ".clients.allow"
+		tenants   = accept + ".tenant.values"
+		audiences = "spec.require.audiences.anyOf"
+		allOf     = "spec.require.scopes.allOf"
+		anyOf     = "spec.require.scopes.anyOf"
+		types     = "spec.require.tokenTypes"
+		headers   = "spec.respond.headers"
+		claims    = "spec.respond.claims"
+	)
+	tenant := edits{accept + ".tenant": map[string]any{"claim": "tenant", "values": []any{"acme"}}}
+	subject := edits{headers: []any{header("X-Auth-Subject")}}
+	return tables(
+		bounds(map[string]bound{
+			"spec.accept":              {reason: "exactly one server for now", least: 1, most: 1, of: accepts},
+			accept + ".clientRef.name": {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			allow:                      {reason: "none would refuse all", least: 1, most: 64, of: list},
+			allow + "[0]":              {reason: "a client id", least: 1, most: 255, of: text},
+			tenants:                    {reason: "none would refuse all", with: tenant, least: 1, most: 64, of: list},
+			tenants + "[0]":            {reason: "bounded", with: tenant, least: 1, most: 255, of: text},
+			accept + ".tenant.claim":   {reason: "bounded", with: tenant, least: 1, most: 128, of: text},
+			audiences:                  {reason: "none would refuse all", least: 1, most: 64, of: list},
+			audiences + "[0]":          {reason: "bounded", least: 1, most: 255, of: text},
+			allOf:                      {reason: "none would require nothing", least: 1, most: 64, of: list},
+			allOf + "[0]":              {reason: "bounded", least: 1, most: 255, of: text},
+			anyOf:                      {reason: "none would refuse all", least: 1, most: 64, of: list},
+			anyOf + "[0]":              {reason: "bounded", least: 1, most: 255, of: text},
+			types:                      {reason: "none would refuse all", least: 1, most: 3, of: typeList},
+			headers:                    {reason: "gateways bound the answer", most: 16, of: headerList},
+			headers + "[0].name":       {reason: "bounded", with: subject, least: 1, most: 64, of: text},
+			headers + "[0].claim":      {reason: "bounded", with: subject, least: 1, most: 128, of: text},
+			claims:                     {reason: "none: the standard ones or no member at all? say which", least: 1, most: 64, of: list},
+			claims + "[0]":             {reason: "bounded", least: 1, most: 128, of: text},
+			"spec.require.maxAuthAge":  {reason: "a duration", most: 16, of: seconds},
+			"spec.require.maxTokenAge": {reason: "a duration", most: 16, of: seconds},
+			"spec.require.clockSkew":   {reason: "a duration", most: 16, of: seconds},
+			"spec.freshness.maxAge":    {reason: "a duration", most: 16, of: seconds},
+		}),
+		choices(map[string]choice{
+			accept + ".validation": {reason: "one way for now", values: []string{"Introspect"}},
+			types + "[0]":          {reason: "three types", values: []string{"AccessToken", "IDToken", "RefreshToken"}},
+		}),
+		sets(map[string]row{
+			allow:     {reason: "twice is a slip", refused: edits{allow: "web"}, accepted: edits{allow: "Web"}},
+			tenants:   {reason: "twice is a slip", with: tenant, refused: edits{tenants: "acme"}, accepted: edits{tenants: "Acme"}},
+			audiences: {reason: "twice is a slip", refused: edits{audiences: "orders"}, accepted: edits{audiences: "Orders"}},
+			allOf:     {reason: "twice is a slip", refused: edits{allOf: "a"}, accepted: edits{allOf: "A"}},
+			anyOf:     {reason: "twice is a slip", refused: edits{anyOf: "a"}, accepted: edits{anyOf: "A"}},
+			types:     {reason: "twice is a slip", refused: edits{types: "IDToken"}, accepted: edits{types: "AccessToken"}},
+			claims:    {reason: "twice is a slip", refused: edits{claims: "sub"}, accepted: edits{claims: "Sub"}},
+			headers:   {reason: "one would hide the other", refused: edits{headers: header("X-A")}, accepted: edits{headers: header("X-B")}},
+		}),
+		needs(map[string]row{
+			"spec":                     {reason: "a policy says something"},
+			"spec.accept":              {reason: "nothing stands in for it"},
+			accept + ".clientRef":      {reason: "nothing stands in for it", with: edits{accept + ".validation": "Introspect"}},
+			accept + ".clientRef.name": {reason: "a reference"},
+			allow:                      {reason: "{} would be read as all or none", with: edits{allow: []any{"web"}}},
+			accept + ".tenant.claim":   {reason: "nothing stands in for it", with: tenant},
+			tenants:                    {reason: "nothing stands in for it", with: tenant},
+			audiences:                  {reason: "{} would be read as all or none", with: edits{audiences: []any{"orders"}}},
+			headers + "[0].name":       {reason: "it is the key", with: subject},
+			headers + "[0].claim":      {reason: "nothing stands in for it", with: subject},
+		}),
+		rules(policyRules()),
+		map[string]row{
+			"spec null": {reason: "as kubectl apply sends it", refused: edits{"spec": nil}, field: "spec", message: "Required value"},
+		},
+	)
+}
+
+func policyRules() map[string]rule {
+	const (
+		scope   = "a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
+		claim   = "a claim's name must be printable ASCII without spaces"
+		headers = "spec.respond.headers"
+	)
+	tenant := edits{"spec.accept[0].tenant.values": []any{"acme"}}
+	subject := edits{headers: []any{header("X-Auth-Subject")}}
+	badScopes, goodScopes := []any{"orders.read orders.write", `a"b`, `a\b`, "ü", "a\n"}, []any{"orders.read", "https://example.com/scope", "!#[]~"}
+	badClaims, goodClaims := []any{"a b", "ü", "\t"}, []any{"https://example.com/tenant", "a.b"}
+	return map[string]rule{
+		"spec.accept[0].clientRef.name":     {reason: "it could never be found", message: "name must be the name of an object: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.accept[0].tenant.claim":       {reason: "it could never match", with: tenant, message: claim, refused: badClaims, accepted: goodClaims},
+		"spec.respond.claims[0]":            {reason: "it could never match", message: claim, refused: badClaims, accepted: goodClaims},
+		"spec.respond.headers[0].claim":     {reason: "it could never match", with: subject, message: claim, refused: badClaims, accepted: goodClaims},
+		"spec.require.scopes.allOf[0]":      {reason: "it could never match", message: scope, refused: badScopes, accepted: goodScopes},
+		"spec.require.scopes.anyOf[0]":      {reason: "it could never match", message: scope, refused: badScopes, accepted: goodScopes},
+		"spec.require.scopes":               {reason: "it reads as a requirement and is none", message: "name at least one scope in allOf or anyOf", refused: []any{map[string]any{}}, accepted: []any{map[string]any{"anyOf": []any{"a"}}, map[string]any{"allOf": []any{"a"}}}},
+		"spec.require.maxAuthAge":           {reason: "bounded", message: "maxAuthAge must be a duration such as 1h, from 1s to 8760h", refused: []any{"0s", "999ms", "8761h", "-1s", "30d", "3600", ""}, accepted: []any{"1s", "8760h", "1h30m"}},
+		"spec.require.maxTokenAge":          {reason: "bounded", message: "maxTokenAge must be a duration such as 12h, from 1s to 8760h", refused: []any{"0s", "8760h1ms", "1d"}, accepted: []any{"1s", "8760h"}},
+		"spec.require.clockSkew":            {reason: "much of it is no check", message: "clockSkew must be a duration such as 30s, from 0s to 5m", refused: []any{"301s", "-1s", "30"}, accepted: []any{"300s", "0s"}},
+		"spec.freshness.maxAge":             {reason: "it is the bound on revocation", message: "maxAge must be a duration such as 30s, from 0s to 1h", refused: []any{"3601s", "-1s", "1d", "30"}, accepted: []any{"3600s", "0s", "1h"}},
+		"spec.respond.claims":               {reason: "a library would misread them", message: "leave out active, which is always there, and cnf, which is never answered here", refused: []any{[]any{"sub", "active"}, []any{"cnf"}}, accepted: []any{[]any{"sub", "Active"}, []any{"token_type"}}},
+		"spec.respond.headers[0].name":      {reason: "aliases of it pass filters", with: subject, message: "a header's name must start with a letter and hold only letters, digits and hyphens", refused: []any{"X_Auth", "X Auth", "X.Auth", "1X", "X-Auth:", "X-ü"}, accepted: []any{"X-Auth", "x1"}},
+		"spec.respond.headers[0].name mean": meaningful(subject),
+		headers: {
+			reason: "one would hide the other", message: "two headers have the same name, compared without case: give each its own",
+			refused:  []any{[]any{header("X-Auth-Subject"), header("x-auth-subject")}},
+			accepted: []any{[]any{header("X-Auth-Subject"), header("X-Auth-Tenant")}},
+		},
+	}
+}
+
+// meaningful are headers that gateways, proxies or clients act upon.
+func meaningful(with edits) rule {
+	r := rule{
+		reason: "to set it is to change the request", with: with,
+		message:  "this header has a meaning of its own: name one of yours, such as X-Auth-Subject",
+		accepted: []any{"X-Auth-Subject", "X-Forwarded", "X-Authorization", "Hostname"},
+	}
+	for _, name := range []string{
+		"Host", "Authorization", "DPoP", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection", "WWW-Authenticate",
+		"Cookie", "Set-Cookie", "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Expect",
+		"Content-Length", "Content-Type", "Content-Encoding", "Date", "Location", "Retry-After", "Cache-Control",
+		"Introspection-Decision", "Forwarded", "X-Real-IP", "X-Original-URL", "X-Original-Method", "X-Forwarded-For", "x-forwarded-user",
+	} {
+		r.refused = append(r.refused, name)
+	}
+	return r
+}
+
+func header(name string) any { return map[string]any{"name": name, "claim": "sub"} }
+
+func headerList(size int) any {
+	items := make([]any, size)
+	for i := range items {
+		items[i] = header(fmt.Sprintf("X-Auth-%d", i))
+	}
+	return items
+}
+
+func accepts(size int) any {
+	items := make([]any, size)
+	for i := range items {
+		items[i] = map[string]any{"clientRef": map[string]any{"name": "orders"}}
+	}
+	return items
+}
+
+func typeList(size int) any {
+	return []any{"AccessToken", "IDToken", "RefreshToken", "IDToken"}[:size]
+}

@@ -1,0 +1,63 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package env
+
+import (
+	"context"
+	"testing"
+)
+
+// ControlPlaneForTest is StartControlPlane for one test, stopped at its end.
+func ControlPlaneForTest(tb testing.TB, opts ControlPlaneOptions) *ControlPlane {
+	tb.Helper()
+	cp, err := StartControlPlane(tb.Context(), opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { stopped(tb, cp.Stop()) })
+	return cp
+}
+
+// KeycloakForTest is StartKeycloak for one test, stopped at its end. An empty
+// Dir is a temporary one.
+func KeycloakForTest(tb testing.TB, opts KeycloakOptions) *Keycloak {
+	tb.Helper()
+	if opts.Dir == "" {
+		opts.Dir = tb.TempDir()
+	}
+	kc, err := StartKeycloak(tb.Context(), opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { stopped(tb, kc.Stop(context.Background())) })
+	return kc
+}
+
+// NginxForTest is StartNginx for one test, stopped at its end.
+func NginxForTest(tb testing.TB, conf string) *Nginx {
+	tb.Helper()
+	nginx, err := StartNginx(tb.Context(), conf, tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { stopped(tb, nginx.Stop()) })
+	return nginx
+}
+
+// FreePortForTest is FreePort.
+func FreePortForTest(tb testing.TB) int {
+	tb.Helper()
+	port, err := FreePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
+}
+
+func stopped(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Error(err)
+	}
+}

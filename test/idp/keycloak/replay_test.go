@@ -1,0 +1,249 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keycloak_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
+)
+
+// exchange is one of the recording.
+type exchange struct {
+	Name        string            `json:"name"`
+	Before      string            `json:"before"`
+	Method      string            `json:"method"`
+	Path        string            `json:"path"`
+	Headers     map[string]string `json:"headers"`
+	Basic       string            `json:"basic"`
+	Raw         bool              `json:"raw"`
+	Body        string            `json:"body"`
+	Status      int               `json:"status"`
+	Location    string            `json:"location"`
+	ContentType string            `json:"contentType"`
+	AnyBody     bool              `json:"anyBody"`
+	Answer      any               `json:"answer"`
+}
+
+const (
+	recordedHost = "http://127.0.0.1:18080"
+	recordedWeb  = "77b171dc-c241-4467-bec5-a102f0d04530"
+	recordedApp  = "5ac7833e-e116-4404-a902-3436e9cfd1a8"
+)
+
+// TestReplay holds the server to what a real Keycloak answered, in order.
+func TestReplay(t *testing.T) {
+	file, err := os.ReadFile("testdata/exchanges.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recording struct {
+		Exchanges []exchange `json:"exchanges"`
+	}
+	if err := json.Unmarshal(file, &recording); err != nil {
+		t.Fatal(err)
+	}
+	if len(recording.Exchanges) < 150 {
+		t.Fatalf("the recording has %d exchanges", len(recording.Exchanges))
+	}
+	p := newPlayer()
+	defer p.server.Close()
+	for _, e := range recording.Exchanges {
+		t.Run(e.Name, func(t *testing.T) { p.play(t, e) })
+	}
+}
+
+type player struct {
+	server *keycloak.Server
+	known  map[string]string // what stands in the recording, and what it is here
+}
+
+func newPlayer() *player {
+	s := keycloak.New(keycloak.Options{
+		Clients: []keycloak.Client{
+			keycloak.Operator("operator", "operator-secret"),
+			{ID: "viewer", Secret: "viewer-secret", Roles: []string{"view-clients"}},
+			{ID: "nobody", Secret: "nobody-secret"},
+			{ID: "web", Secret: "web-secret"},
+			{ID: "mobile"},
+		},
+		Users: []keycloak.User{{Name: "alice", Password: "alice-password", Claims: map[string]any{
+			"email_verified": true, "name": "Alice A", "given_name": "Alice", "family_name": "A", "email": "alice@example.com",
+		}}},
+	})
+	s.AddRealm("other")
+	s.In("other").AddClient(keycloak.Operator("operator", "operator-secret"))
+	p := &player{server: s, known: map[string]string{recordedHost: s.Start()}}
+	p.known[recordedWeb], _ = s.Client("web")["id"].(string)
+	p.known[recordedApp], _ = s.Client("mobile")["id"].(string)
+	return p
+}
+
+func (p *player) here(text string) string {
+	for there, here := range p.known {
+		text = strings.ReplaceAll(text, there, here)
+	}
+	return text
+}
+
+func (p *player) administrator(t *testing.T, what string) {
+	t.Helper()
+	switch what {
+	case "":
+	case "disable alice":
+		p.server.EnableUser("alice", false)
+	case "enable alice":
+		p.server.EnableUser("alice", true)
+	case "end sessions":
+		p.server.Logout("alice")
+	case "disable web":
+		p.server.EditClient("web", map[string]any{"enabled": false})
+	case "enable web":
+		p.server.EditClient("web", map[string]any{"enabled": true})
+	case "not before":
+		p.server.NotBefore(time.Now())
+	default:
+		t.Fatalf("who is to %q?", what)
+	}
+}
+
+func (p *player) request(t *testing.T, e exchange) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), e.Method, p.server.URL()+p.here(e.Path), strings.NewReader(p.here(e.Body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range e.Headers {
+		req.Header.Set(name, p.here(value))
+	}
+	req.Host = req.Header.Get("Host")
+	if id, secret, ok := strings.Cut(e.Basic, ":"); ok {
+		if !e.Raw {
+			id, secret = url.QueryEscape(id), url.QueryEscape(secret)
+		}
+		req.SetBasicAuth(id, secret)
+	}
+	return req
+}
+
+func (p *player) play(t *testing.T, e exchange) {
+	t.Helper()
+	p.administrator(t, e.Before)
+	resp, err := http.DefaultClient.Do(p.request(t, e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != e.Status {
+		t.Fatalf("status %d, want %d: %s", resp.StatusCode, e.Status, body)
+	}
+	if got := resp.Header.Get("Content-Type"); got != e.ContentType {
+		t.Errorf("Content-Type %q, want %q", got, e.ContentType)
+	}
+	if got, want := resp.Header.Get("Location"), p.here(e.Location); got != want && !chosen(want, e.Body) {
+		t.Errorf("Location %q, want %q", got, want)
+	}
+	if e.AnyBody {
+		return
+	}
+	var got any
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatalf("body is no JSON: %s", body)
+		}
+	}
+	p.learn(e.Answer, got)
+	want, got := plain(p, e.Answer), plain(p, got)
+	if strings.Contains(e.Path, ".well-known") && e.Status == http.StatusOK {
+		want = common(want, got)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("body (-recorded +here):\n%s", diff)
+	}
+}
+
+// chosen reports whether the id in a Location is the server's.
+func chosen(location, body string) bool {
+	return location != "" && !strings.Contains(body, location[strings.LastIndex(location, "/")+1:])
+}
+
+// learn binds the tokens that the recording names.
+func (p *player) learn(there, here any) {
+	recorded, _ := there.(map[string]any)
+	answered, _ := here.(map[string]any)
+	for member, value := range recorded {
+		name, _ := value.(string)
+		if actual, ok := answered[member].(string); ok && strings.HasPrefix(name, "{{") {
+			p.known[name] = actual
+		}
+	}
+}
+
+var position = regexp.MustCompile(`at line \d+ column \d+`)
+
+// volatile are members that differ from one time to the next.
+var volatile = []string{
+	"exp", "iat", "jti", "sub", "sid", "session_state", "access_token", "refresh_token", "id_token", "not-before-policy",
+	"realm_access", "consentRequired", "userinfo.token.claim", "introspection_endpoint_auth_methods_supported",
+	"token_endpoint_auth_methods_supported", "grant_types_supported", "value",
+}
+
+// plain is an answer without what is volatile.
+func plain(p *player, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for member, value := range v {
+			if text, ok := value.(string); ok && member == "value" && len(text) < 16 {
+				out[member] = text // a secret that was set
+			}
+			if !slices.Contains(volatile, member) {
+				out[member] = plain(p, value)
+			}
+		}
+		return out
+	case []any:
+		var out []any
+		for _, item := range v {
+			out = append(out, plain(p, item))
+		}
+		return out
+	case string:
+		words := strings.Fields(position.ReplaceAllString(p.here(v), "at L"))
+		if !strings.ContainsAny(v, ":.") { // `scope` is a set
+			slices.Sort(words)
+		}
+		return strings.Join(words, " ")
+	default:
+		return v
+	}
+}
+
+// common is the members of a that b has too.
+func common(a, b any) any {
+	in, _ := a.(map[string]any)
+	of, _ := b.(map[string]any)
+	out := map[string]any{}
+	for member, value := range in {
+		if _, ok := of[member]; ok {
+			out[member] = value
+		}
+	}
+	return out
+}

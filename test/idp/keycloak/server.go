@@ -1,0 +1,251 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keycloak is a Keycloak at the level of its protocols: discovery, the
+// token, introspection, revocation and logout endpoints, and the part of the
+// Admin REST API that a registration needs, in memory. It is written to a
+// recording of Keycloak 26.7.3, and held to it by its test. Faults can be
+// injected into any call: it is there for what a real server can't be asked
+// to do on cue.
+package keycloak
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+// Masking says who sees ********** in place of a client's secret.
+type Masking int
+
+const (
+	// MaskNever shows secrets to whoever may view clients, as up to 26.7.
+	MaskNever Masking = iota
+	// MaskViewers hides them from who may not manage clients, as from 26.8.
+	MaskViewers
+	// MaskAlways hides them from everybody.
+	MaskAlways
+)
+
+// Options make a server.
+type Options struct {
+	// Realm is the name of the first realm; empty means acme.
+	Realm string
+	// Hostname is the base URL that issuers and endpoints begin with; empty means
+	// the Host header of each request, as a Keycloak without a hostname does.
+	Hostname string
+	// TLS makes Start serve https.
+	TLS bool
+	// Clients and Users are in the first realm from the start.
+	Clients []Client
+	Users   []User
+	// TokenLife is how long access tokens live; 0 means ten minutes.
+	TokenLife time.Duration
+	// Now is the clock; nil means the real one.
+	Now func() time.Time
+}
+
+// Server is one Keycloak.
+type Server struct {
+	now      func() time.Time
+	hostname string
+	life     time.Duration
+	tls      bool
+	mux      *http.ServeMux
+	key      *ecdsa.PrivateKey
+	http     *httptest.Server
+
+	mu      sync.Mutex
+	main    *realm
+	realms  map[string]*realm
+	tokens  map[string]*issued
+	masking Masking
+	faults  []*armed
+	calls   []Call
+	onCall  func(Call)
+}
+
+// New makes a server. It does not listen yet; it is an http.Handler all the same.
+func New(o Options) *Server {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // no randomness: nothing to test with
+	}
+	s := &Server{
+		now: o.Now, hostname: o.Hostname, life: o.TokenLife, tls: o.TLS, key: key,
+		mux: http.NewServeMux(), realms: map[string]*realm{}, tokens: map[string]*issued{},
+	}
+	if s.now == nil {
+		s.now = clock.RealClock{}.Now
+	}
+	if s.life == 0 {
+		s.life = 10 * time.Minute
+	}
+	name := o.Realm
+	if name == "" {
+		name = "acme"
+	}
+	s.routes()
+	s.AddRealm(name)
+	s.main = s.realms[name]
+	for _, c := range o.Clients {
+		s.AddClient(c)
+	}
+	for _, u := range o.Users {
+		s.AddUser(u)
+	}
+	return s
+}
+
+// Start listens on a free port of 127.0.0.1 and returns the base URL.
+func (s *Server) Start() string {
+	s.http = httptest.NewUnstartedServer(s)
+	s.http.Config.ErrorLog = nil
+	if s.tls {
+		s.http.StartTLS()
+	} else {
+		s.http.Start()
+	}
+	return s.http.URL
+}
+
+// Close ends what Start began.
+func (s *Server) Close() {
+	s.http.CloseClientConnections()
+	s.http.Close()
+}
+
+// URL is the base URL.
+func (s *Server) URL() string { return s.http.URL }
+
+// Issuer is the first realm's issuer, for callers that use URL.
+func (s *Server) Issuer() string {
+	return s.base(s.http.Listener.Addr().String()) + "/realms/" + s.main.name
+}
+
+// CAPEM is what to trust, if it serves https.
+func (s *Server) CAPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+}
+
+// base is what URLs begin with, for a request of this host.
+func (s *Server) base(host string) string {
+	switch {
+	case s.hostname != "":
+		return s.hostname
+	case s.tls:
+		return "https://" + host
+	default:
+		return "http://" + host
+	}
+}
+
+// ServeHTTP answers, through the faults that match.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, 8<<20)); err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body.Bytes()))
+	c := Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Host: r.Host, Body: body.String()}
+	work := func() *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		s.mux.ServeHTTP(answer, r)
+		return answer
+	}
+	fault := s.faultOf(c)
+	if fault == nil {
+		answer := work()
+		c.Status = answer.Code
+		s.record(c)
+		send(w, answer, false)
+		return
+	}
+	s.suffer(w, r, c, fault, work)
+}
+
+func (s *Server) record(c Call) {
+	s.mu.Lock()
+	s.calls = append(s.calls, c)
+	observer := s.onCall
+	s.mu.Unlock()
+	if observer != nil {
+		observer(c)
+	}
+}
+
+// Call is one request and how it was answered: Status is 0 if it was not.
+type Call struct {
+	Method, Path string
+	Query        map[string][]string
+	Header       http.Header
+	Host         string
+	Body         string
+	Status       int
+}
+
+// Write reports whether the call changes something by the Admin API.
+func (c Call) Write() bool {
+	return c.Method != http.MethodGet && isAdmin(c.Path)
+}
+
+// String is method and path.
+func (c Call) String() string { return c.Method + " " + c.Path }
+
+// Calls are those that were answered, or not, so far.
+func (s *Server) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// OnCall has f called after each call.
+func (s *Server) OnCall(f func(Call)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onCall = f
+}
+
+// Mask changes who sees secrets.
+func (s *Server) Mask(m Masking) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.masking = m
+}
+
+func answerJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // maps and structs of ours
+}
+
+// answerAdmin is how the Admin API answers with something.
+func answerAdmin(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // maps and structs of ours
+}
+
+func refuse(w http.ResponseWriter, status int, code string, description ...string) {
+	body := map[string]string{"error": code}
+	if len(description) > 0 {
+		body["error_description"] = description[0]
+	}
+	answerJSON(w, status, body)
+}
+
+// refuseStatus is how the server answers what its framework refuses.
+func refuseStatus(w http.ResponseWriter, status int) {
+	refuse(w, status, fmt.Sprintf("HTTP %d %s", status, http.StatusText(status)))
+}

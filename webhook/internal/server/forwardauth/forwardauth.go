@@ -1,0 +1,108 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package forwardauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
+	"github.com/introspection-dev/introspection-operator/webhook/token"
+)
+
+// Path is the first segment.
+const Path = "authorize"
+
+// Decider decides.
+type Decider interface {
+	// Decide returns a *token.Undecided as its error.
+	Decide(ctx context.Context, req token.Request) (token.Decision, error)
+	// HeaderNames are the identity headers that a policy sets.
+	HeaderNames(policy token.Ref) []string
+}
+
+// CallerFunc is the declared gateway that sent a request.
+type CallerFunc func(*http.Request) (*server.Gateway, bool)
+
+// Options of New.
+type Options struct {
+	Decider Decider
+	Caller  CallerFunc
+	Record  server.RecordFunc
+}
+
+// Handler answers gateways.
+type Handler struct {
+	decider Decider
+	caller  CallerFunc
+	record  server.RecordFunc
+}
+
+var _ server.Surface = (*Handler)(nil)
+
+// New answers gateways.
+func New(opts Options) *Handler {
+	return &Handler{decider: opts.Decider, caller: opts.Caller, record: opts.Record}
+}
+
+// Answer implements server.Surface.
+func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Call) {
+	gateway, ok := h.caller(r)
+	if !ok { // the user's token is not at fault: no 401
+		const message = "This gateway is not one that the platform declared: " +
+			"its client certificate and the webhook's gateways (certificateSAN, clientCA) do not match."
+		h.refused(r, call, "", token.ReasonCallerUnknown, message)
+		h.Undecided(w, &token.Undecided{Reason: token.ReasonCallerUnknown, Message: message})
+		return
+	}
+	bearer, message := bearerOf(r.Header["Authorization"])
+	switch {
+	case message != "":
+	case originalHasToken(r.Header, gateway.Kind):
+		message = "The URL has an access_token, where logs keep it. Send tokens in the Authorization header alone."
+	default:
+		message = aliases(r.Header, h.decider.HeaderNames(call.Policy))
+	}
+	if message != "" {
+		h.refused(r, call, gateway.Name, token.ReasonInvalidRequest, message)
+		deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
+		return
+	}
+	h.decide(w, r, gateway, token.Request{
+		ID: call.ID, Surface: token.SurfaceForwardAuth, Policy: call.Policy, Token: bearer, Gateway: gateway.Name,
+	})
+}
+
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server.Gateway, req token.Request) {
+	d, err := h.decider.Decide(r.Context(), req)
+	if err != nil {
+		u, ok := errors.AsType[*token.Undecided](err)
+		if !ok {
+			u = server.Internal(err)
+		}
+		h.Undecided(w, u)
+		return
+	}
+	if d.Verdict != token.Allow {
+		deny(w, &d)
+		return
+	}
+	u := sendable(d.Headers, gateway.Kind)
+	if err := r.Context().Err(); err != nil {
+		u = server.OutOfTime(err)
+	}
+	if u != nil {
+		h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, gateway.Name, u.Reason, u.Message)
+		h.Undecided(w, u)
+		return
+	}
+	allow(w, d.Headers)
+}
+
+func (h *Handler) refused(r *http.Request, call server.Call, gateway string, reason token.Reason, message string) {
+	h.record(r.Context(), server.Refusal{
+		Surface: token.SurfaceForwardAuth, Call: call, Reason: reason, Message: message, Gateway: gateway, Remote: r.RemoteAddr,
+	})
+}

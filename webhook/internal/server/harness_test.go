@@ -1,0 +1,191 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
+	"github.com/introspection-dev/introspection-operator/webhook/token"
+)
+
+const hostname = "webhook.test"
+
+// surface is a protocol that says 200 and the policy, or what the test wants.
+type surface struct {
+	answer func(w http.ResponseWriter, r *http.Request, call server.Call)
+}
+
+func (s surface) Answer(w http.ResponseWriter, r *http.Request, call server.Call) {
+	if s.answer != nil {
+		s.answer(w, r, call)
+		return
+	}
+	w.Header().Set("X-Policy", call.Policy.String())
+	w.WriteHeader(http.StatusOK)
+}
+
+func (surface) Undecided(w http.ResponseWriter, u *token.Undecided) {
+	http.Error(w, string(u.Reason), http.StatusServiceUnavailable)
+}
+
+// fixture is a Server that runs until the test ends, and what its clients need.
+type fixture struct {
+	ca       *env.CA
+	options  server.Options
+	server   *server.Server
+	registry *prometheus.Registry
+	log      *lockedBuffer
+	stop     context.CancelFunc
+	done     chan error
+}
+
+// serve runs a Server; change adapts its options, and may be nil.
+func serve(t *testing.T, s surface, change func(*server.Options)) *fixture {
+	t.Helper()
+	ca, err := env.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{ca: ca, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
+	metrics, err := server.NewMetrics(f.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := f.certificate(t, env.Names{DNS: []string{hostname}})
+	f.options = server.Options{
+		Addr: "127.0.0.1:0", Surface: token.SurfaceForwardAuth, Route: server.Route{First: "authorize", Below: true}, Handler: s,
+		Certificates: func() (*tls.Certificate, error) { return certificate, nil },
+		Clock:        time.Now, Logger: slog.New(slog.NewJSONHandler(f.log, nil)), Metrics: metrics,
+		DrainTimeout: 8 * time.Second,
+	}
+	if change != nil {
+		change(&f.options)
+	}
+	if f.server, err = server.New(f.options); err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, f.stop = context.WithCancel(context.Background())
+	go func() { f.done <- f.server.Run(ctx) }()
+	t.Cleanup(func() {
+		f.stop()
+		select {
+		case err := <-f.done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("Run does not end")
+		}
+	})
+	return f
+}
+
+func (f *fixture) certificate(t *testing.T, names env.Names) *tls.Certificate {
+	t.Helper()
+	certPEM, keyPEM, err := f.ca.Issue(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cert
+}
+
+// clientTLS trusts the server, and shows certificates if there are any.
+func (f *fixture) clientTLS(show ...tls.Certificate) *tls.Config {
+	return &tls.Config{RootCAs: f.ca.Pool(), ServerName: hostname, Certificates: show, MinVersion: tls.VersionTLS12}
+}
+
+// client has connections of its own, over HTTP/1.1 or HTTP/2.
+func (f *fixture) client(t *testing.T, http2 bool, show ...tls.Certificate) *http.Client {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: f.clientTLS(show...), ForceAttemptHTTP2: http2}
+	if !http2 {
+		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (f *fixture) url(path string) string { return "https://" + f.server.Address() + path }
+
+// get is an answer, read to its end.
+func get(t *testing.T, c *http.Client, url string, header http.Header) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp, body.String()
+}
+
+// answers are those that were counted, by status.
+func (f *fixture) answers(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "introspection_webhook_answers_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if n := metric.GetCounter().GetValue(); label.GetName() == "code" && n > 0 {
+					counted[label.GetValue()] += n
+				}
+			}
+		}
+	}
+	return counted
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

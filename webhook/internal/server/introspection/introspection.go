@@ -1,0 +1,152 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package introspection
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
+	"github.com/introspection-dev/introspection-operator/webhook/token"
+)
+
+// Path is the first segment.
+const Path = "introspect"
+
+const (
+	// maxBody bounds a request: a form-encoded token of token.MaxLength triples at most.
+	maxBody = 64 << 10
+	// formType is the media type that RFC 7662 section 2.1 demands.
+	formType = "application/x-www-form-urlencoded"
+)
+
+// DecideFunc decides; its error is a *token.Undecided.
+type DecideFunc func(ctx context.Context, req token.Request) (token.Decision, error)
+
+// AuthenticateFunc finds the IntrospectionClient that shows an id and a secret at a
+// policy's endpoint.
+type AuthenticateFunc func(policy token.Ref, clientID, secret string) (token.Ref, bool)
+
+// Options of New.
+type Options struct {
+	Decide       DecideFunc
+	Authenticate AuthenticateFunc
+	Record       server.RecordFunc
+	Clock        func() time.Time
+}
+
+// Handler is the facade.
+type Handler struct {
+	decide       DecideFunc
+	authenticate AuthenticateFunc
+	record       server.RecordFunc
+	failures     *throttle
+}
+
+var _ server.Surface = (*Handler)(nil)
+
+// New is the facade.
+func New(opts Options) *Handler {
+	return &Handler{
+		decide: opts.Decide, authenticate: opts.Authenticate, record: opts.Record,
+		failures: newThrottle(opts.Clock),
+	}
+}
+
+// Answer implements server.Surface.
+func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Call) {
+	f, problem := read(w, r)
+	if problem != nil {
+		problem.quiet = !h.failures.allow(r.RemoteAddr, "") // it may be whoever's
+		h.refuse(w, r, call, problem)
+		return
+	}
+	client, problem := h.caller(r, &f, call.Policy)
+	if problem != nil {
+		h.refuse(w, r, call, problem)
+		return
+	}
+	raw, problem := f.token()
+	if problem != nil {
+		h.refuse(w, r, call, problem)
+		return
+	}
+	d, err := h.decide(r.Context(), token.Request{
+		ID: call.ID, Surface: token.SurfaceIntrospection, Policy: call.Policy, Token: token.New(raw), Client: client,
+	})
+	if err == nil && d.Verdict == token.Allow && r.Context().Err() != nil {
+		err = server.OutOfTime(r.Context().Err())
+	}
+	switch {
+	case err != nil:
+		u, ok := errors.AsType[*token.Undecided](err)
+		if !ok {
+			u = server.Internal(err)
+		}
+		h.Undecided(w, u)
+	case d.Verdict == token.Allow:
+		answer(w, http.StatusOK, d.Body)
+	default:
+		answer(w, http.StatusOK, []byte(inactive))
+	}
+}
+
+// read reads a request that may be whoever's: only what makes it unreadable is judged.
+func read(w http.ResponseWriter, r *http.Request) (form, *problem) {
+	if r.Method != http.MethodPost {
+		return form{}, &problem{status: http.StatusMethodNotAllowed, code: invalidRequest, message: "Introspection is a POST (RFC 7662 section 2.1)."}
+	}
+	if inQuery(r.URL.RawQuery) {
+		return form{}, malformed("A token or credential stands in the URL, where logs keep it. Send it in the body, and revoke this one.")
+	}
+	if !isForm(r.Header) {
+		return form{}, malformed("The body is to be " + formType + ", not compressed (RFC 7662 section 2.1).")
+	}
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return form{}, &problem{status: http.StatusRequestEntityTooLarge, code: invalidRequest, message: "The body is larger than 64 KiB."}
+		}
+		return form{}, malformed("The body did not arrive whole.")
+	}
+	f, err := parseForm(body.String())
+	if err != nil {
+		return form{}, malformed("The body is not form-encoded.")
+	}
+	return f, nil
+}
+
+// inQuery says whether a URL's query names what belongs in the body.
+func inQuery(query string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		key, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil {
+			key = decoded
+		}
+		switch key {
+		case paramToken, paramClientID, paramClientSecret, "access_token":
+			return true
+		}
+	}
+	return false
+}
+
+// isForm says whether the body is a form in plain bytes. Clients send the type with and
+// without a charset.
+func isForm(h http.Header) bool {
+	types := h["Content-Type"]
+	if len(types) != 1 || h.Get("Content-Encoding") != "" {
+		return false
+	}
+	media, _, err := mime.ParseMediaType(types[0])
+	return err == nil && media == formType
+}
