@@ -324,3 +324,41 @@ func count(list []string, wanted string) int {
 	}
 	return n
 }
+
+// recorder notes the calls that pass.
+type recorder struct {
+	mu    sync.Mutex
+	calls []string
+}
+
+func (r *recorder) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		r.mu.Lock()
+		r.calls = append(r.calls, req.Method+" "+req.URL.Path)
+		r.mu.Unlock()
+		return next.RoundTrip(req)
+	})
+}
+
+func (r *recorder) count(method, suffix string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.calls {
+		if strings.HasPrefix(c, method+" ") && strings.HasSuffix(c, suffix) {
+			n++
+		}
+	}
+	return n
+}
+
+// writes are those to the API server.
+func (r *recorder) writes() (found []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.calls {
+		if !strings.HasPrefix(c, "GET ") && (strings.Contains(c, " /api/") || strings.Contains(c, " /apis/")) {
+			found = append(found, c)
+		}
+	}
+	return found
+}

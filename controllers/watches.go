@@ -47,9 +47,17 @@ func serverChanged() predicate.Predicate {
 		before, ok1 := e.ObjectOld.(*v1alpha1.ClusterAuthorizationServer)
 		after, ok2 := e.ObjectNew.(*v1alpha1.ClusterAuthorizationServer)
 		return !ok1 || !ok2 || before.Generation != after.Generation ||
-			apimeta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionReady) != apimeta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady) ||
+			readyReason(before) != readyReason(after) ||
 			!equality.Semantic.DeepEqual(before.Status.Endpoints, after.Status.Endpoints)
 	}}
+}
+
+// readyReason is what clients repeat of a server: it has no reason of the past.
+func readyReason(s *v1alpha1.ClusterAuthorizationServer) string {
+	if c := apimeta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return c.Reason
+	}
+	return ""
 }
 
 // conditionsChanged passes changes of the named conditions, and of the spec.

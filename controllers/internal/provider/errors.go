@@ -6,6 +6,8 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -89,12 +91,16 @@ func KindOf(err error) (Kind, bool) {
 // maxDetail bounds what of a server's words may reach a status.
 const maxDetail = 256
 
-// Clean makes a server's words fit for a status: secrets masked, printable
-// characters only, at most 256 of them.
+// Clean makes a server's words fit for a status: secrets masked, in whichever
+// form they were sent; printable characters only, at most 256 of them.
 func Clean(words string, secrets ...Secret) string {
 	for _, s := range secrets {
-		if s != "" {
-			words = strings.ReplaceAll(words, s.Reveal(), "[secret]")
+		if s == "" {
+			continue
+		}
+		quoted := strconv.Quote(s.Reveal())
+		for _, form := range []string{s.Reveal(), url.QueryEscape(s.Reveal()), quoted[1 : len(quoted)-1]} {
+			words = strings.ReplaceAll(words, form, "[secret]")
 		}
 	}
 	words = strings.Map(func(r rune) rune {

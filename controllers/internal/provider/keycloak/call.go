@@ -43,8 +43,20 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-// do calls the Admin API, signed in. Only an answer of 2xx is no error; the
-// answer comes back beside the error if there was one.
+// done is how the Admin API says that the work is done.
+func done(method string) int {
+	switch method {
+	case http.MethodGet:
+		return http.StatusOK
+	case http.MethodPost:
+		return http.StatusCreated
+	default:
+		return http.StatusNoContent
+	}
+}
+
+// do calls the Admin API, signed in. Only the one answer that says so is no
+// error; the answer comes back beside the error if there was one.
 func (s *Server) do(ctx context.Context, c call) (*answer, error) {
 	var stale provider.Secret
 	for {
@@ -61,8 +73,10 @@ func (s *Server) do(ctx context.Context, c call) (*answer, error) {
 			return nil, err
 		}
 		switch {
-		case a.status >= 200 && a.status < 300:
+		case a.status == done(c.method):
 			return a, nil
+		case a.status >= http.StatusOK && a.status < http.StatusMultipleChoices:
+			return a, a.nonsense() // a proxy's page, say: the work may not be done
 		case a.status == http.StatusUnauthorized && stale == "":
 			stale = token // signed out behind our back: once more with a new token
 			continue
