@@ -123,7 +123,6 @@ func (s *serverScope) verifyIssuer(context.Context) (outcome, error) {
 	s.object.Status.Endpoints = &v1alpha1.ServerEndpoints{
 		Introspection: s.metadata.IntrospectionEndpoint,
 		Token:         s.metadata.TokenEndpoint,
-		Authorization: s.metadata.AuthorizationEndpoint,
 		Revocation:    s.metadata.RevocationEndpoint,
 		JWKS:          s.metadata.JWKSURI,
 		Registration:  adminURL(s.object) + "/admin",

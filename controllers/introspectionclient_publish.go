@@ -55,7 +55,7 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 	spec, endpoints := s.object.Spec, s.server.Status.Endpoints
 	content := credential.Mounted{
 		Provider: "keycloak", ClientID: s.record.ClientID, Issuer: s.server.Spec.Issuer,
-		TokenEndpoint: endpoints.Token, AuthorizeURL: endpoints.Authorization, JWKSURI: endpoints.JWKS,
+		TokenEndpoint: endpoints.Token, JWKSURI: endpoints.JWKS,
 	}
 	value := *s.record.Current
 	if spec.Endpoint == v1alpha1.EndpointServer {
@@ -63,6 +63,7 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 	} else {
 		value = s.record.Facade
 		content.IntrospectionEndpoint = introspectionURL(s.config, s.object.Namespace, policyName(s.object))
+		content.AuthorizeURL = authorizeURL(s.config, s.object.Namespace, policyName(s.object))
 		content.CA = string(s.bundle())
 		if content.CA == "" {
 			return credential.MountedSecret{}, value, worldMustChange(2*time.Second, v1alpha1.ReasonProgressing, "The webhook's certificate authority is not made yet.")

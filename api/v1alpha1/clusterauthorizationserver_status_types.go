@@ -46,11 +46,6 @@ type ServerEndpoints struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Token string `json:"token,omitempty"`
-	// authorization is the authorization endpoint.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	Authorization string `json:"authorization,omitempty"`
 	// revocation is the revocation endpoint (RFC 7009).
 	// +optional
 	// +kubebuilder:validation:MinLength=1

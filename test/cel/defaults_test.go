@@ -196,10 +196,6 @@ func apply(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstru
 // must reach the server as absent, not as zeros that it refuses or takes literally.
 func TestTypedObjects(t *testing.T) {
 	t.Parallel()
-	scheme := cluster.Scheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
 	meta := metav1.ObjectMeta{GenerateName: "typed-", Namespace: namespace}
 	server := &v1alpha1.ClusterAuthorizationServer{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "typed-"},

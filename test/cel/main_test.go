@@ -8,6 +8,7 @@ package cel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,8 +16,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/test/env"
 )
 
@@ -62,7 +65,11 @@ func run(m *testing.M) (code int, err error) {
 	if err := plane.WriteKubeconfig(cluster.kubeconfig, plane.Config()); err != nil {
 		return 1, err
 	}
-	if cluster.Client, err = client.New(plane.Config(), client.Options{}); err != nil {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return 1, err
+	}
+	if cluster.Client, err = client.New(plane.Config(), client.Options{Scheme: scheme}); err != nil {
 		return 1, err
 	}
 	if err := cluster.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {

@@ -137,7 +137,8 @@ func change(t *testing.T, object *unstructured.Unstructured) error {
 	return cluster.Update(t.Context(), object, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
 }
 
-// keep creates an object for the time of a test, under a name of its own.
+// keep creates an object under a name of its own. It stays as long as the control
+// plane does, the length of the package's tests.
 func keep(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
 	object = object.DeepCopy()
@@ -146,11 +147,6 @@ func keep(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstruc
 	if err := cluster.Create(t.Context(), object, client.FieldValidation(metav1.FieldValidationStrict)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := cluster.Delete(t.Context(), object); client.IgnoreNotFound(err) != nil && t.Context().Err() == nil {
-			t.Error(err)
-		}
-	})
 	return object
 }
 

@@ -23,6 +23,11 @@ func condition(kind, status, reason, message string) any {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	healthy := map[string]any{"observedGeneration": int64(1), "conditions": []any{condition("Ready", "True", "Ready", "")}}
+	other := map[string]edits{
+		serverKind: {"spec.clientIDTemplate": "x.{namespace}.{name}"},
+		clientKind: {"spec.displayName": "Another"},
+		policyKind: {"spec.freshness.maxAge": "1h"},
+	}
 	for kind := range minimal {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -39,7 +44,7 @@ func TestStatus(t *testing.T) {
 			}
 
 			spec, generation := object.Object["spec"], object.GetGeneration()
-			object.Object["status"], object.Object["spec"] = healthy, edit(t, object, edits{"spec.clientIDTemplate": "x.{namespace}.{name}"}).Object["spec"]
+			object.Object["status"], object.Object["spec"] = healthy, edit(t, object, other[kind]).Object["spec"]
 			if err := cluster.Status().Update(t.Context(), object); err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +76,6 @@ func TestStatusOfTwoManagers(t *testing.T) {
 			for manager, c := range map[string]any{"introspection-operator": condition("Ready", "True", "Ready", ""), "other": condition("Seen", "True", "Seen", "")} {
 				mine := parse(t, minimal[kind])
 				mine.SetName(object.GetName())
-				mine.Object["spec"] = nil
 				delete(mine.Object, "spec")
 				mine.Object["status"] = map[string]any{"conditions": []any{c}}
 				if err := cluster.Status().Apply(t.Context(), client.ApplyConfigurationFromUnstructured(mine), client.FieldOwner(manager)); err != nil {

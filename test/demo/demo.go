@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -74,9 +75,9 @@ func newDemo(s *story, root, dir string, once bool) *demo {
 func (d *demo) tellAll(ctx context.Context, steps ...step) {
 	for i, st := range steps {
 		if err := d.one(ctx, st); err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil && !d.once {
 				d.say("Stopped.")
-			} else {
+			} else { // a test that was interrupted has not passed
 				d.check(false, st.title, err.Error())
 			}
 			if left := len(steps) - i - 1; left > 0 {
@@ -114,9 +115,9 @@ func (d *demo) close() error {
 	d.ends = nil
 	d.mu.Unlock()
 	var errs []error
-	for i := len(ends) - 1; i >= 0; i-- {
-		if err := ends[i].end(); err != nil {
-			errs = append(errs, fmt.Errorf("ending %s: %w", ends[i].what, err))
+	for _, e := range slices.Backward(ends) {
+		if err := e.end(); err != nil {
+			errs = append(errs, fmt.Errorf("ending %s: %w", e.what, err))
 		}
 	}
 	// Logs stay, where they are looked for.

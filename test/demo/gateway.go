@@ -98,7 +98,9 @@ func (d *demo) startAPI(ctx context.Context) (string, error) {
 	}
 	server := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, token := r.Header["Authorization"]
-		fmt.Fprintf(w, "orders of: subject=%q username=%q, token seen: %t\n", r.Header["X-Auth-Subject"], r.Header["X-Auth-Username"], token)
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = fmt.Fprintf(w, "orders of: subject=%q username=%q, token seen: %t\n", //nolint:gosec // plain text, quoted
+			r.Header["X-Auth-Subject"], r.Header["X-Auth-Username"], token)
 	})}
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	d.atEnd("the API", server.Close)

@@ -74,7 +74,9 @@ func (d *demo) signInAdmin(ctx context.Context) error {
 func (d *demo) grant(ctx context.Context, name, endpoint string, form url.Values) error {
 	r := request{url: endpoint, ca: keycloakCA}
 	for member, values := range form {
-		r.form = append(r.form, member+"="+values[0])
+		if values[0] != "" { // Keycloak refuses an empty scope
+			r.form = append(r.form, member+"="+values[0])
+		}
 	}
 	a, err := r.do(ctx, d.dir)
 	if err != nil {

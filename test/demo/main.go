@@ -24,7 +24,6 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
@@ -71,7 +70,7 @@ func tellStory(ctx context.Context) (ok bool, err error) {
 	}
 	info, err := os.Stdout.Stat()
 	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	s := newStory(os.Stdout, terminal, clock.RealClock{})
+	s := newStory(os.Stdout, terminal)
 	d := newDemo(s, root, dir, os.Getenv("ONESHOT") != "")
 	defer func() {
 		s.say("")

@@ -33,7 +33,7 @@ func startProcess(binary, logFile string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a log: %w", err)
 	}
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // the operator; it ends with stop, not with the start's context
+	cmd := exec.Command(binary, args...) //nolint:noctx // the operator; it ends with stop, not with the start's context
 	cmd.Stdout, cmd.Stderr = out, out
 	// A group of its own: Ctrl-C reaches us, and we end it in its turn.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -20,7 +20,7 @@ const wide = 100
 // and returns what it printed.
 func (d *demo) shell(ctx context.Context, line string) (string, error) {
 	// What a command writes may be a credential.
-	cmd := exec.CommandContext(ctx, "sh", "-c", "umask 077; "+line) //nolint:gosec // the demo's own commands
+	cmd := exec.CommandContext(ctx, "sh", "-c", "umask 077; "+line)
 	cmd.Dir = d.dir
 	cmd.Env = append(os.Environ(),
 		"KUBECONFIG="+filepath.Join(d.dir, adminKubeconfig),
@@ -45,11 +45,7 @@ func (d *demo) run(ctx context.Context, line string) (string, error) {
 // ask shows a request as a curl command, and the answer. It is curl that asks,
 // where there is one.
 func (d *demo) ask(ctx context.Context, r request) (answer, error) {
-	args := r.curl()
-	quoted := make([]string, len(args))
-	for i, arg := range args {
-		quoted[i] = quote(arg)
-	}
+	quoted := quoteAll(r.curl())
 	d.command(fold(quoted))
 	if _, err := exec.LookPath("curl"); err != nil {
 		a, err := r.do(ctx, d.dir)
@@ -72,6 +68,14 @@ func quote(arg string) string {
 		return arg
 	}
 	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+}
+
+func quoteAll(args []string) []string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = quote(arg)
+	}
+	return quoted
 }
 
 // fold breaks a long command before its options.

@@ -134,8 +134,8 @@ func down(ctx context.Context, out io.Writer) error {
 	}
 	var errs []error
 	for _, dir := range dirs {
-		fmt.Fprintf(out, "ending %s\n", dir)
-		errs = append(errs, endRun(ctx, dir))
+		_, err := fmt.Fprintf(out, "ending %s\n", dir)
+		errs = append(errs, err, endRun(ctx, dir))
 	}
 	return errors.Join(errs...)
 }
@@ -156,7 +156,7 @@ func endRun(ctx context.Context, dir string) error {
 	}
 	for _, pid := range s.Children {
 		// The id may be another program's by now: it must name our directory.
-		args, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec // a number
+		args, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
 		if err != nil || !strings.Contains(string(args), dir) {
 			continue
 		}

@@ -68,7 +68,7 @@ func (d *demo) stay(ctx context.Context) error {
 		"kubectl get introspection -A -o wide",
 		"kubectl explain tokenpolicy.spec",
 		"sh sign-in.sh web orders.read          # alice's tokens are good for 15 minutes: makes alice.token anew",
-		fold(words(d.forwardAuth("alice.header").curl())),
+		fold(quoteAll(d.forwardAuth("alice.header").curl())),
 		"kubectl edit tokenpolicy orders -n shop   # another scope, and ask again",
 		"kubectl delete secret orders -n shop; kubectl get secret orders -n shop",
 		"tail -f logs/webhook.log logs/controller.log",
@@ -100,12 +100,4 @@ curl -s --cacert ` + keycloakCA + ` -d grant_type=password -d username=alice --d
   sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p' | tr -d '\n' > alice.token
 printf 'Authorization: Bearer %s\n' "$(cat alice.token)" > alice.header
 `
-}
-
-func words(args []string) []string {
-	quoted := make([]string, len(args))
-	for i, arg := range args {
-		quoted[i] = quote(arg)
-	}
-	return quoted
 }

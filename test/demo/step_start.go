@@ -51,8 +51,9 @@ func (d *demo) applyObjects(ctx context.Context) error {
 		}
 	}
 	d.say("")
-	d.say("Then the three objects: config/samples, with this Keycloak's address and CA. The policy also")
-	d.say("names two identity headers, and bounds revocation to %s instead of 30s: we shall wait for it.", maxAge)
+	d.say("Then the three objects: config/samples, with this Keycloak's address and CA, and time for a server")
+	d.say("that has just started. The policy also names two identity headers, and bounds revocation to %s", maxAge)
+	d.say("instead of 30s: we shall wait for it.")
 	for _, line := range []string{
 		"cat objects.yaml",
 		"kubectl apply -f objects.yaml",
@@ -79,7 +80,7 @@ patches:
   - target: {kind: ClusterAuthorizationServer}
     patch: |-
       - {op: replace, path: /spec/issuer, value: "` + d.issuer + `"}
-      - {op: add, path: /spec/connection, value: {caBundle: {name: corp-ca}}}
+      - {op: add, path: /spec/connection, value: {caBundle: {name: corp-ca}, timeout: 10s}}
   - target: {kind: TokenPolicy}
     patch: |-
       - {op: add, path: /spec/freshness, value: {maxAge: ` + maxAge + `}}

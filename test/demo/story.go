@@ -15,7 +15,7 @@ import (
 )
 
 // progressInterval is how often a long step says that it is still at work.
-const progressInterval = 5 * time.Second
+const progressInterval = 10 * time.Second
 
 // story tells what happens, and counts what holds.
 type story struct {
@@ -29,8 +29,10 @@ type story struct {
 	passed, failed int
 }
 
-func newStory(out io.Writer, bold bool, c clock.WithTicker) *story {
-	return &story{out: out, bold: bold, clock: c, began: c.Now()}
+func newStory(out io.Writer, bold bool) *story {
+	s := &story{out: out, bold: bold, clock: clock.RealClock{}}
+	s.began = s.clock.Now()
+	return s
 }
 
 func (s *story) tell(text string) {

@@ -139,6 +139,8 @@ func (k *Keycloak) arguments() []string {
 		"--http-host=127.0.0.1", "--hostname-strict=false",
 		"--http-management-port=" + strconv.Itoa(k.management),
 		"--http-management-scheme=http",
+		// We ask whether it is ready again and again, and it would tell each time.
+		"--log-level=INFO,io.smallrye.health:WARN",
 	}
 	if k.opts.CertFile != "" {
 		args = append(args, "--https-port="+strconv.Itoa(k.port),

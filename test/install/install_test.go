@@ -71,13 +71,15 @@ func eventually(t *testing.T, what string, done func(context.Context) (bool, err
 	}
 }
 
-func TestInstall(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct {
-		reason  string
-		install func(t *testing.T, c *cluster)
-		objects func(t *testing.T) []*unstructured.Unstructured
-	}{
+// installation is a way to install, and what it renders.
+type installation struct {
+	reason  string
+	install func(t *testing.T, c *cluster)
+	objects func(t *testing.T) []*unstructured.Unstructured
+}
+
+func installations() map[string]installation {
+	return map[string]installation{
 		"kustomize": {
 			reason: "config/default, and once more: an upgrade",
 			install: func(t *testing.T, c *cluster) {
@@ -100,7 +102,11 @@ func TestInstall(t *testing.T) {
 			objects: func(t *testing.T) []*unstructured.Unstructured { t.Helper(); return renderChart(t) },
 		},
 	}
-	for name, tc := range cases {
+}
+
+func TestInstall(t *testing.T) {
+	t.Parallel()
+	for name, tc := range installations() {
 		// One after the other: two control planes at once are slow on a small machine.
 		t.Run(name, func(t *testing.T) {
 			t.Log(tc.reason)

@@ -192,7 +192,7 @@ func (s *revocable) ask(context.Context, introspect.Credential, token.Token) (*t
 	s.pause(time.Second) // on the way there
 	f := facts()
 	f.Active = time.Now().Before(s.revoked)
-	s.pause(time.Second) // and back
+	s.pause(3 * time.Second) // and back
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.random.IntN(8) == 0 {
@@ -204,9 +204,9 @@ func (s *revocable) ask(context.Context, introspect.Credential, token.Token) (*t
 // The promise: T being when the server calls the token inactive, nobody allows it from
 // T + maxAge on; with maxAge 0, nobody whose request came after T.
 func TestPromiseOnRevocation(t *testing.T) {
-	ages := []time.Duration{0, 3 * time.Second, 10 * time.Second}
+	ages := []time.Duration{0, 1500 * time.Millisecond, 10 * time.Second}
 	allowed := 0
-	for seed := range uint64(60) {
+	for seed := range uint64(24) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &revocable{random: rand.New(rand.NewPCG(seed, 1)), revoked: time.Now().Add(20 * time.Second)}
 			policies := make([]PolicyState, 0, len(ages))
@@ -242,7 +242,7 @@ func TestPromiseOnRevocation(t *testing.T) {
 			e.Close()
 		})
 	}
-	if allowed < 1000 {
+	if allowed < 500 {
 		t.Errorf("only %d allows: the test shows little", allowed)
 	}
 }

@@ -159,7 +159,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true}`, `{"active":false}`, `{"active":true,"aud":["a"],"scope":"a b","exp":1.5e9,"cnf":{"jkt":"x"}}`,
 		`{"active":true,"scp":["a"],"azp":"web","iat":1,"nbf":2,"auth_time":3}`, `{"active":true,"sub":"\ud83d\ude00"}`,
-		`{"active":true,"active":false}`, `[]`, `null`, `{"active":true,"exp":1e999}`, `{"error":"invalid_client"}`, "{\"\xff\":1}",
+		`{"active":true,"active":false}`, `[]`, `null`, `{"active":true,"exp":1e999}`, `{"error":"invalid_client"}`, "{\"\xff\":1}", `{"active":1e700}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -172,11 +172,11 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var plain map[string]any
+		var plain map[string]json.RawMessage
 		if err := json.Unmarshal(body, &plain); err != nil {
 			t.Fatalf("a verdict from what is no JSON: %v", err)
 		}
-		if active, _ := plain["active"].(bool); facts.Active != active {
+		if facts.Active != (string(plain["active"]) == "true") {
 			t.Fatalf("active %t from %s", facts.Active, body)
 		}
 		if facts.Size <= 0 || len(facts.Claims) > maxMembers {
@@ -187,7 +187,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("scope %q", scope)
 			}
 		}
-		if facts.Active && plain["cnf"] != nil && !facts.Bound {
+		if facts.Active && plain["cnf"] != nil && string(plain["cnf"]) != "null" && !facts.Bound {
 			t.Fatal("a bound token passes for a bearer token")
 		}
 	})

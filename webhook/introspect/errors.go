@@ -22,7 +22,7 @@ const maxRetryAfter = 5 * time.Minute
 // Unavailable says that the server gave no verdict: nobody can tell whether the token
 // is good. It is never to be taken for an inactive token, and never to be cached. Its
 // text holds neither the token, nor a secret, nor a word of the server's answer.
-type Unavailable struct {
+type Unavailable struct { //nolint:errname // an outcome: introspect.Unavailable says what callers ask
 	// Issuer of the server that was asked.
 	Issuer string
 	// Status of the answer; 0 if there was none.
@@ -55,8 +55,7 @@ var errNotHTTP = errors.New("the answer is not HTTP")
 
 // transportError is an error of net/http without the peer's words.
 func transportError(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // it repeats method and URL
 	}
 	if strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "transport connection broken") {

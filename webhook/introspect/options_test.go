@@ -45,9 +45,9 @@ func TestNew(t *testing.T) {
 // TestSecretNeverPrints: CVE-2023-2878, CVE-2025-7445.
 func TestSecretNeverPrints(t *testing.T) {
 	type holder struct {
-		C *introspect.Credential
-		S introspect.Secret
-		M map[string]introspect.Credential
+		C *introspect.Credential           `json:"c"`
+		S introspect.Secret                `json:"s"`
+		M map[string]introspect.Credential `json:"m"`
 	}
 	h := holder{&credential, credential.Secret, map[string]introspect.Credential{"k": credential}}
 	var printed strings.Builder

@@ -28,19 +28,19 @@ func TestNoAnswer(t *testing.T) {
 		want   string
 	}{
 		"echo as status line": {"net/http quotes it", func(c net.Conn, r *http.Request) {
-			fmt.Fprintf(c, "%s %s\r\n\r\n", r.PostFormValue("token"), r.Header.Get("Authorization"))
+			_, _ = fmt.Fprintf(c, "%s %s\r\n\r\n", r.PostFormValue("token"), r.Header.Get("Authorization"))
 		}, "not HTTP"},
 		"echo as status": {"net/http quotes it", func(c net.Conn, r *http.Request) {
-			fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", r.PostFormValue("token"))
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", r.PostFormValue("token"))
 		}, "not HTTP"},
 		"echo as header": {"net/http quotes it", func(c net.Conn, r *http.Request) {
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s\r\n\r\n", r.PostFormValue("token"))
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s\r\n\r\n", r.PostFormValue("token"))
 		}, "not HTTP"},
 		"echo as chunk": {"net/http may quote it", func(c net.Conn, r *http.Request) {
-			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", r.PostFormValue("token"))
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", r.PostFormValue("token"))
 		}, "reading the answer"},
 		"truncated": {"half an answer that looks whole", func(c net.Conn, _ *http.Request) {
-			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"active\":true}")
+			_, _ = fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"active\":true}")
 		}, "reading the answer"},
 		"closed": {"no answer", func(net.Conn, *http.Request) {}, "EOF"},
 	}
@@ -68,7 +68,7 @@ func TestNoAnswer(t *testing.T) {
 // listen serves each connection once, then closes it.
 func listen(t *testing.T, serve func(net.Conn, *bufio.Reader)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestIdleConnectionClosedByServer(t *testing.T) {
 			return
 		}
 		asked.Add(1)
-		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"active\":true}")
+		_, _ = fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{\"active\":true}")
 		_, _ = http.ReadRequest(r) // and the connection ends without an answer to this one
 	})
 	client, err := introspect.New(introspect.Options{Endpoint: endpoint, Issuer: issuer, Timeout: 10 * time.Second})

@@ -31,11 +31,11 @@ func object(change ...func(*v1alpha1.TokenPolicySpec)) *v1alpha1.TokenPolicy {
 	return o
 }
 
-func compile(t testing.TB, change ...func(*v1alpha1.TokenPolicySpec)) *policy.Policy {
-	t.Helper()
+func compile(tb testing.TB, change ...func(*v1alpha1.TokenPolicySpec)) *policy.Policy {
+	tb.Helper()
 	p, err := policy.Compile(object(change...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }

@@ -53,12 +53,11 @@ func headerValue(raw json.RawMessage) string {
 func percentEncode(s string) string {
 	const hex = "0123456789ABCDEF"
 	plain := func(i int) bool {
-		switch c := s[i]; {
-		case c == ' ':
+		c := s[i]
+		if c == ' ' {
 			return i > 0 && i < len(s)-1
-		default:
-			return c > ' ' && c < 0x7f && c != '%'
 		}
+		return c > ' ' && c < 0x7f && c != '%'
 	}
 	odd := 0
 	for i := range len(s) {

@@ -174,12 +174,7 @@ func (t *tenant) is(raw json.RawMessage) bool {
 		var s string
 		return json.Unmarshal(raw, &s) == nil && slices.Contains(t.values, s)
 	}
-	for _, value := range t.values {
-		if string(raw[1:len(raw)-1]) == value {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.values, func(value string) bool { return string(raw[1:len(raw)-1]) == value })
 }
 
 func hasAll(have, needed []string) bool {

@@ -88,8 +88,11 @@ func TestJudge(t *testing.T) {
 		"tenant list":      {"one of them is enough", specs{tenants("tenant", "acme")}, func(f *token.Facts) { f.Claims = claims(`{"tenant":[7,"x","acme"]}`) }, token.ReasonNone},
 		"tenant list, not": {"none of them", specs{tenants("tenant", "acme")}, func(f *token.Facts) { f.Claims = claims(`{"tenant":["x",["acme"]]}`) }, token.ReasonTenantNotAllowed},
 		"tenant escaped":   {"the same name in another spelling", specs{tenants("tenant", "acme")}, func(f *token.Facts) { f.Claims = claims(`{"tenant":"\u0061cme"}`) }, token.ReasonNone},
-		"tenant with raw escapes": {"the name, not its spelling", specs{tenants("tenant", `\u0061cme`)},
-			func(f *token.Facts) { f.Claims = claims(`{"tenant":"\u0061cme"}`) }, token.ReasonTenantNotAllowed},
+		"tenant with raw escapes": {
+			"the name, not its spelling",
+			specs{tenants("tenant", `\u0061cme`)},
+			func(f *token.Facts) { f.Claims = claims(`{"tenant":"\u0061cme"}`) }, token.ReasonTenantNotAllowed,
+		},
 
 		"young token":           {"within maxTokenAge and skew", specs{maxTokenAge(30 * time.Second)}, func(*token.Facts) {}, token.ReasonNone},
 		"old token":             {"beyond both", specs{maxTokenAge(29 * time.Second)}, func(*token.Facts) {}, token.ReasonTokenTooOld},

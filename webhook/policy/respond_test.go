@@ -115,12 +115,16 @@ func TestBody(t *testing.T) {
 			`{"active":true,"token_type":"Bearer","scope":"a b","client_id":"web","username":"alice","exp":1700000300,"iat":1700000000,"sub":"a-1","aud":["a","b"],"iss":"https://sso","jti":"j"}`,
 		},
 		"chosen": {
-			"no more than was asked for", specs{answers("sub", "email", "realm_access", "unknown")}, base(keycloak),
+			"no more than was asked for",
+			specs{answers("sub", "email", "realm_access", "unknown")},
+			base(keycloak),
 			`{"active":true,"token_type":"Bearer","sub":"a-1","email":"a@b","realm_access":{"roles":["x"]}}`,
 		},
 		"token_type chosen": {"once", specs{answers("token_type", "sub")}, base(keycloak), `{"active":true,"token_type":"Bearer","sub":"a-1"}`},
 		"no token_type": {
-			"some clients read its absence as an ID token", specs{answers("sub")}, base(keycloak, func(f *token.Facts) { f.TokenType = "" }),
+			"some clients read its absence as an ID token",
+			specs{answers("sub")},
+			base(keycloak, func(f *token.Facts) { f.TokenType = "" }),
 			`{"active":true,"token_type":"Bearer","sub":"a-1"}`,
 		},
 		"azp only": {"client_id is what clients read", specs{answers("client_id")}, base(`{"azp":"web"}`), `{"active":true,"token_type":"Bearer","client_id":"web"}`},

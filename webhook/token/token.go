@@ -153,7 +153,7 @@ const (
 
 // Undecided is the error of a request that nobody could tell anything about. It
 // is answered 503, never as a refusal, and never cached.
-type Undecided struct {
+type Undecided struct { //nolint:errname // an outcome beside Decision, with its own reasons
 	Reason Reason
 	// Message says what to do, for the application team; it holds no claim and no secret.
 	Message string

@@ -22,8 +22,9 @@ type Mounted struct {
 	Issuer                string
 	IntrospectionEndpoint string
 	TokenEndpoint         string
-	AuthorizeURL          string
-	JWKSURI               string
+	// AuthorizeURL is where a gateway asks for the same policy; empty where none is checked.
+	AuthorizeURL string
+	JWKSURI      string
 	// CA are the PEM certificates for IntrospectionEndpoint; empty means the system's.
 	CA string
 }

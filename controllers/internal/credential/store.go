@@ -247,14 +247,16 @@ func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID
 }
 
 // owns says whether a Secret is the object's: by its owner reference, or by our
-// marks, since backup tools strip owner references. Labels alone anybody can set:
-// the type, which is immutable, must be ours too.
+// marks, since backup tools strip owner references. Both anybody in the namespace
+// can set, so its type, which nobody can change, must be ours too.
 func (s *Store) owns(secret *corev1.Secret, object Object, uid types.UID) bool {
+	if secret.Type != Type {
+		return false
+	}
 	if controller := metav1.GetControllerOf(secret); controller != nil && controller.UID == uid {
 		return true
 	}
-	return secret.Type == Type &&
-		secret.Labels[LabelKind] == KindMounted &&
+	return secret.Labels[LabelKind] == KindMounted &&
 		secret.Labels[LabelObject] == object.Hash() &&
 		secret.Labels[LabelInstance] == s.instanceHash()
 }

@@ -4,10 +4,10 @@
 package provider
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -17,26 +17,26 @@ import (
 type Kind int
 
 const (
-	// KindServer: the server is in trouble or answered nonsense; try again. The zero value: what is
+	// KindServer means: the server is in trouble or answered nonsense; try again. The zero value: what is
 	// not understood is never taken for an answer.
 	KindServer Kind = iota
-	// KindUnreachable: no answer arrived; try again.
+	// KindUnreachable means: no answer arrived; try again.
 	KindUnreachable
-	// KindCredentials: the operator's sign-in was refused.
+	// KindCredentials means: the operator's sign-in was refused.
 	KindCredentials
-	// KindForbidden: signed in, but without the right.
+	// KindForbidden means: signed in, but without the right.
 	KindForbidden
-	// KindNotFound: the realm, or a thing that must be there, is not.
+	// KindNotFound means: the realm, or a thing that must be there, is not.
 	KindNotFound
-	// KindTokenClientNotFound: a token client does not exist; Subject names it.
+	// KindTokenClientNotFound means: a token client does not exist; Subject names it.
 	KindTokenClientNotFound
-	// KindTooManyAudiences: a token client carries as many audiences as the cap; Subject names it.
+	// KindTooManyAudiences means: a token client carries as many audiences as the cap; Subject names it.
 	KindTooManyAudiences
-	// KindConflict: the registration exists and is not ours; Subject is its owner mark, if any.
+	// KindConflict means: the registration exists and is not ours; Subject is its owner mark, if any.
 	KindConflict
-	// KindInvalid: the server refuses what was sent; Detail says why.
+	// KindInvalid means: the server refuses what was sent; Detail says why.
 	KindInvalid
-	// KindRateLimited: wait for RetryAfter.
+	// KindRateLimited means: wait for RetryAfter.
 	KindRateLimited
 )
 
@@ -81,8 +81,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf is the kind of the *Error in err's chain, and whether there is one.
 func KindOf(err error) (Kind, bool) {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind, true
 	}
 	return KindServer, false
@@ -98,8 +97,7 @@ func Clean(words string, secrets ...Secret) string {
 		if s == "" {
 			continue
 		}
-		quoted := strconv.Quote(s.Reveal())
-		for _, form := range []string{s.Reveal(), url.QueryEscape(s.Reveal()), quoted[1 : len(quoted)-1]} {
+		for _, form := range []string{s.Reveal(), url.QueryEscape(s.Reveal()), inJSON(s)} {
 			words = strings.ReplaceAll(words, form, "[secret]")
 		}
 	}
@@ -113,4 +111,13 @@ func Clean(words string, secrets ...Secret) string {
 		words = string(runes[:maxDetail-1]) + "…"
 	}
 	return words
+}
+
+// inJSON is the secret as it stands between the quotes of a JSON string.
+func inJSON(s Secret) string {
+	encoded, err := json.Marshal(s.Reveal())
+	if err != nil {
+		return s.Reveal()
+	}
+	return string(encoded[1 : len(encoded)-1])
 }

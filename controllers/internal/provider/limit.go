@@ -131,12 +131,12 @@ func (l *Limiter) paused() time.Duration {
 
 // Obey reads an answer: after 429 or 503 with Retry-After all callers wait. It
 // returns how long.
-func (l *Limiter) Obey(resp *http.Response) time.Duration {
-	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+func (l *Limiter) Obey(status int, header http.Header) time.Duration {
+	if status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable {
 		return 0
 	}
 	now := l.now()
-	after := RetryAfter(resp.Header, now)
+	after := RetryAfter(header, now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if until := now.Add(after); after > 0 && until.After(l.until) {

@@ -15,13 +15,14 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-func rateLimited(t *testing.T, err error) *provider.Error {
+// rateLimited is when an error says to come again, and for what.
+func rateLimited(t *testing.T, err error) (after time.Duration, op string) {
 	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != provider.KindRateLimited {
+	e, ok := errors.AsType[*provider.Error](err)
+	if !ok || e.Kind != provider.KindRateLimited {
 		t.Fatalf("error %v, want one of KindRateLimited", err)
 	}
-	return e
+	return e.RetryAfter, e.Op
 }
 
 func acquire(ctx context.Context, t *testing.T, l *provider.Limiter) func() {
@@ -31,6 +32,10 @@ func acquire(ctx context.Context, t *testing.T, l *provider.Limiter) func() {
 		t.Fatal(err)
 	}
 	return release
+}
+
+func obey(l *provider.Limiter, status int, after string) {
+	l.Obey(status, http.Header{"Retry-After": {after}})
 }
 
 // In a bubble of synctest time is the test's, and stands still while anybody can go on.
@@ -55,8 +60,8 @@ func TestLimiterGivesUp(t *testing.T) {
 		start := time.Now()
 		for range 3 { // a refusal draws nothing: the next one waits no longer
 			_, err := l.Acquire(t.Context(), "ask")
-			if e := rateLimited(t, err); e.RetryAfter != 20*time.Second || e.Op != "ask" {
-				t.Errorf("error %+v", e)
+			if after, op := rateLimited(t, err); after != 20*time.Second || op != "ask" {
+				t.Errorf("come again in %v for %q", after, op)
 			}
 		}
 		if waited := time.Since(start); waited != 0 {
@@ -107,35 +112,36 @@ func TestLimiterContext(t *testing.T) {
 }
 
 func TestLimiterObeys(t *testing.T) {
-	answer := func(status int, after string) *http.Response {
-		return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {after}}}
+	type answer struct {
+		status int
+		after  string
 	}
 	for name, tc := range map[string]struct {
 		reason string
-		answer *http.Response
+		answer answer
 		waits  time.Duration // before the next call goes
 		gives  time.Duration // or when it is told to come again
 	}{
-		"short":    {"all wait", answer(429, "4"), 4 * time.Second, 0},
-		"503":      {"503 asks too", answer(503, "4"), 4 * time.Second, 0},
-		"long":     {"nobody is held for more than ten seconds", answer(429, "60"), 0, time.Minute},
-		"too long": {"nor the server obeyed for more than five minutes", answer(429, "3600"), 0, provider.MaxRetryAfter},
-		"500":      {"others ask for nothing", answer(500, "60"), 0, 0},
-		"silent":   {"429 without a time", answer(429, ""), 0, 0},
+		"short":    {"all wait", answer{429, "4"}, 4 * time.Second, 0},
+		"503":      {"503 asks too", answer{503, "4"}, 4 * time.Second, 0},
+		"long":     {"nobody is held for more than ten seconds", answer{429, "60"}, 0, time.Minute},
+		"too long": {"nor the server obeyed for more than five minutes", answer{429, "3600"}, 0, provider.MaxRetryAfter},
+		"500":      {"others ask for nothing", answer{500, "60"}, 0, 0},
+		"silent":   {"429 without a time", answer{429, ""}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := provider.NewLimiter(provider.Limits{}, time.Now)
-				l.Obey(tc.answer)
-				l.Obey(answer(429, "1")) // a shorter time takes nothing back
+				obey(l, tc.answer.status, tc.answer.after)
+				obey(l, http.StatusTooManyRequests, "1") // a shorter time takes nothing back
 				if tc.waits == 0 && tc.gives == 0 {
 					tc.waits = time.Second
 				}
 				start := time.Now()
 				_, err := l.Acquire(t.Context(), "ask")
 				if tc.gives > 0 {
-					if e := rateLimited(t, err); e.RetryAfter != tc.gives {
-						t.Errorf("%s: come again in %v, want %v", tc.reason, e.RetryAfter, tc.gives)
+					if after, _ := rateLimited(t, err); after != tc.gives {
+						t.Errorf("%s: come again in %v, want %v", tc.reason, after, tc.gives)
 					}
 				}
 				if got := time.Since(start); got != tc.waits {
@@ -164,7 +170,7 @@ func TestLimiterObeysMeanwhile(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		l.Obey(&http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"60"}}})
+		obey(l, http.StatusTooManyRequests, "60")
 		release()
 		synctest.Wait()
 		if refused.Load() != 3 {

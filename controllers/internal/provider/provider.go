@@ -150,8 +150,8 @@ type Report struct {
 }
 
 const (
-	// RightsManage: the sign-in's token names the right to manage clients.
+	// RightsManage means: the sign-in's token names the right to manage clients.
 	RightsManage = "Manage"
-	// RightsUnknown: the token does not say.
+	// RightsUnknown means: the token does not say.
 	RightsUnknown = "Unknown"
 )

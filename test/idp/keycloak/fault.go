@@ -4,6 +4,7 @@
 package keycloak
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -114,9 +115,7 @@ func (s *Server) suffer(w http.ResponseWriter, r *http.Request, c Call, f *Fault
 }
 
 func send(w http.ResponseWriter, answer *httptest.ResponseRecorder, truncate bool) {
-	for k, v := range answer.Header() {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	body := answer.Body.Bytes()
 	if truncate {

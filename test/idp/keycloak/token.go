@@ -132,7 +132,7 @@ func (s *Server) answerToken(w http.ResponseWriter, g grant) {
 func (r *realm) effective(c *client, requested string) (ids []string, words string, ok bool) {
 	ids = slices.Clone(c.defaults)
 	var names []string
-	for _, name := range strings.Fields(requested) {
+	for name := range strings.FieldsSeq(requested) {
 		if name == "openid" {
 			names = append(names, name)
 			continue

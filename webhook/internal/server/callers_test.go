@@ -4,14 +4,9 @@
 package server_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -21,69 +16,13 @@ import (
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 )
 
-// authority signs client certificates, odd ones too.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{}
-	a.cert, a.key = sign(t, nil, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "clients"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	})
-	return a
-}
-
-func sign(t *testing.T, by *authority, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	if template.NotAfter.IsZero() {
-		template.NotAfter = time.Now().Add(time.Hour)
-	}
-	template.NotBefore = time.Now().Add(-24 * time.Hour)
-	parent, parentKey := template, key
-	if by != nil {
-		parent, parentKey = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
-}
-
-func (a *authority) pem() string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}))
-}
-
-// issue is a client certificate; change makes an odd one.
-func (a *authority) issue(t *testing.T, san string, change func(*x509.Certificate)) tls.Certificate {
-	t.Helper()
-	template := &x509.Certificate{DNSNames: []string{san}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	if change != nil {
-		change(template)
-	}
-	cert, key := sign(t, a, template)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
-}
-
 // gateways declares edge (DNS) and mesh (URI), each under a CA of its own, and perhaps
 // one that is trusted by network.
 func gateways(t *testing.T, edge, mesh *authority, trusted bool) []server.Gateway {
 	t.Helper()
 	config := "gateways:\n" +
-		"- name: edge\n  kind: Nginx\n  authenticate:\n      certificateSAN: nginx.edge.svc\n      clientCA: |\n        " + indented([]byte(edge.pem())) + "\n" +
-		"- name: mesh\n  kind: Traefik\n  authenticate:\n      certificateSAN: spiffe://mesh/gateway\n      clientCA: |\n        " + indented([]byte(mesh.pem())) + "\n"
+		"- name: edge\n  kind: Nginx\n  authenticate:\n      certificateSAN: nginx.edge.svc\n      clientCA: |\n        " + indented(edge.pem()) + "\n" +
+		"- name: mesh\n  kind: Traefik\n  authenticate:\n      certificateSAN: spiffe://mesh/gateway\n      clientCA: |\n        " + indented(mesh.pem()) + "\n"
 	if trusted {
 		config += "- name: inner\n  kind: Traefik\n  authenticate: {network: Trusted}\n"
 	}
@@ -142,7 +81,7 @@ func TestCVE202640575OnlyDeclaredGateways(t *testing.T) {
 		"wildcard":                 {"names are compared, not matched", []tls.Certificate{edge.issue(t, "*.edge.svc", nil)}, false, ""},
 		"case":                     {"byte for byte", []tls.Certificate{edge.issue(t, "Nginx.edge.svc", nil)}, false, ""},
 		"common name":              {"it names nobody", []tls.Certificate{edge.issue(t, "x", func(c *x509.Certificate) { c.Subject.CommonName = "nginx.edge.svc" })}, false, ""},
-		"server's certificate":     {"not for clients", []tls.Certificate{edge.issue(t, "nginx.edge.svc", func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })}, false, ""},
+		"server's certificate":     {"not for clients", []tls.Certificate{edge.issue(t, "nginx.edge.svc", serverAuth)}, false, ""},
 		"expired":                  {"no more", []tls.Certificate{edge.issue(t, "nginx.edge.svc", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })}, false, ""},
 		"no certificate":           {"nobody is trusted by network", nil, false, ""},
 		"no certificate, trusted":  {"as declared", nil, true, "inner"},

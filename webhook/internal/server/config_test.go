@@ -12,23 +12,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 )
 
-func indented(pem []byte) string {
-	return strings.ReplaceAll(strings.TrimSpace(string(pem)), "\n", "\n        ")
+// indented fits into the configuration.
+func indented(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
 }
 
 func TestParseGateways(t *testing.T) {
-	ca, err := env.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, key, err := ca.Issue(env.Names{DNS: []string{"leaf"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := newAuthority(t)
+	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.issue(t, "leaf", nil).Certificate[0]})
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("canary-key")})
 	dir := t.TempDir()
 	write := func(name string, content []byte) string {
 		path := filepath.Join(dir, name)
@@ -37,7 +32,7 @@ func TestParseGateways(t *testing.T) {
 		}
 		return path
 	}
-	text := "|\n        " + indented(ca.PEM())
+	text := "|\n        " + indented(ca.pem())
 	gateway := func(name, authenticate string) string {
 		return "- name: " + name + "\n  kind: Nginx\n  authenticate: " + authenticate + "\n"
 	}
@@ -52,7 +47,7 @@ func TestParseGateways(t *testing.T) {
 		"nothing":         {"no gateway is declared", "", nil, ""},
 		"empty list":      {"as the chart writes it", "gateways:\n []\n", nil, ""},
 		"by certificate":  {"inline", list(gateway("edge", byCA)), []string{"edge"}, ""},
-		"by file":         {"a mounted CA", list(gateway("edge", "{certificateSAN: a, clientCAFile: "+write("ca", ca.PEM())+"}")), []string{"edge"}, ""},
+		"by file":         {"a mounted CA", list(gateway("edge", "{certificateSAN: a, clientCAFile: "+write("ca", []byte(ca.pem()))+"}")), []string{"edge"}, ""},
 		"trusted":         {"by network", list(gateway("edge", "{network: Trusted}")), []string{"edge"}, ""},
 		"two":             {"each its own", list(gateway("a", byCA), gateway("b", "{network: Trusted}")), []string{"a", "b"}, ""},
 		"no YAML":         {"garbage", "gateways: [", nil, "reading the webhook's configuration"},

@@ -37,8 +37,8 @@ func TestDrainUnderLoad(t *testing.T) {
 	var replica atomic.Pointer[fixture]
 	replica.Store(first)
 	both := x509.NewCertPool()
-	both.AppendCertsFromPEM(first.ca.PEM())
-	both.AppendCertsFromPEM(second.ca.PEM())
+	both.AddCert(first.ca.cert)
+	both.AddCert(second.ca.cert)
 
 	load, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -15,7 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -42,7 +41,7 @@ func (surface) Undecided(w http.ResponseWriter, u *token.Undecided) {
 
 // fixture is a Server that runs until the test ends, and what its clients need.
 type fixture struct {
-	ca       *env.CA
+	ca       *authority
 	options  server.Options
 	server   *server.Server
 	registry *prometheus.Registry
@@ -54,16 +53,12 @@ type fixture struct {
 // serve runs a Server; change adapts its options, and may be nil.
 func serve(t *testing.T, s surface, change func(*server.Options)) *fixture {
 	t.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fixture{ca: ca, registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
+	f := &fixture{ca: newAuthority(t), registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
 	metrics, err := server.NewMetrics(f.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := f.certificate(t, env.Names{DNS: []string{hostname}})
+	certificate := f.certificate(t)
 	f.options = server.Options{
 		Addr: "127.0.0.1:0", Surface: token.SurfaceForwardAuth, Route: server.Route{First: "authorize", Below: true}, Handler: s,
 		Certificates: func() (*tls.Certificate, error) { return certificate, nil },
@@ -93,22 +88,16 @@ func serve(t *testing.T, s surface, change func(*server.Options)) *fixture {
 	return f
 }
 
-func (f *fixture) certificate(t *testing.T, names env.Names) *tls.Certificate {
+// certificate is the server's: each call makes another.
+func (f *fixture) certificate(t *testing.T) *tls.Certificate {
 	t.Helper()
-	certPEM, keyPEM, err := f.ca.Issue(names)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := f.ca.issue(t, hostname, serverAuth)
 	return &cert
 }
 
 // clientTLS trusts the server, and shows certificates if there are any.
 func (f *fixture) clientTLS(show ...tls.Certificate) *tls.Config {
-	return &tls.Config{RootCAs: f.ca.Pool(), ServerName: hostname, Certificates: show, MinVersion: tls.VersionTLS12}
+	return &tls.Config{RootCAs: f.ca.pool(), ServerName: hostname, Certificates: show, MinVersion: tls.VersionTLS12}
 }
 
 // client has connections of its own, over HTTP/1.1 or HTTP/2.

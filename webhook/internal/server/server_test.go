@@ -19,7 +19,6 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 )
 
@@ -104,9 +103,9 @@ func TestCertificateRotatesWhileServing(t *testing.T) {
 		resp, _ := get(t, c, f.url("/authorize/shop/orders"), nil)
 		return resp.TLS.PeerCertificates[0].SerialNumber.String()
 	}
-	current.Store(f.certificate(t, env.Names{DNS: []string{hostname}}))
+	current.Store(f.certificate(t))
 	first := serial(client)
-	current.Store(f.certificate(t, env.Names{DNS: []string{hostname}}))
+	current.Store(f.certificate(t))
 	if got := serial(client); got != first {
 		t.Error("the old connection was lost")
 	}

@@ -22,7 +22,7 @@ type tokenClient struct {
 	OptionalScopes []string `json:"optionalClientScopes"`
 }
 
-const opTokenClient = "look up token client"
+const opLookUp = "look up token client"
 
 // MapAudience implements provider.Registrar. The order keeps the intent on the
 // scope a superset of what is attached, whenever it is interrupted: detach what
@@ -196,7 +196,7 @@ func (s *Server) detach(ctx context.Context, at *tokenClient, scopeID string, fe
 // tokenClient looks a token client up, with what is attached to it.
 func (s *Server) tokenClient(ctx context.Context, clientID string) (*tokenClient, error) {
 	var found []tokenClient
-	_, err := s.read(ctx, call{op: opTokenClient, method: http.MethodGet, path: "/clients", query: url.Values{"clientId": {clientID}}}, &found)
+	_, err := s.read(ctx, call{op: opLookUp, method: http.MethodGet, path: "/clients", query: url.Values{"clientId": {clientID}}}, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (s *Server) tokenClient(ctx context.Context, clientID string) (*tokenClient
 			return &found[i], nil
 		}
 	}
-	return nil, &provider.Error{Kind: provider.KindTokenClientNotFound, Op: opTokenClient, Subject: clientID}
+	return nil, &provider.Error{Kind: provider.KindTokenClientNotFound, Op: opLookUp, Subject: clientID}
 }
 
 // enter waits for a token client's turn.

@@ -46,6 +46,7 @@ func mapperPath(t *testing.T, w *world, d provider.Desired) string {
 }
 
 func trapMapperEdited(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	mapper := mapperOf(t, w, d)
@@ -59,6 +60,7 @@ func trapMapperEdited(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 }
 
 func trapMapperDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	w.must(t, http.MethodDelete, mapperPath(t, w, d), nil)
@@ -66,6 +68,7 @@ func trapMapperDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.De
 }
 
 func trapMapperReplaced(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	mapper := mapperOf(t, w, d)
@@ -78,6 +81,7 @@ func trapMapperReplaced(t *testing.T, w *world, s *keycloak.Server, d provider.D
 }
 
 func trapScopeDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	w.must(t, http.MethodDelete, w.scopePath(t, scopeName(d)), nil)
@@ -85,6 +89,7 @@ func trapScopeDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 }
 
 func trapScopeRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	w.must(t, http.MethodPut, w.scopePath(t, scopeName(d)), map[string]any{"name": "theirs"})
@@ -95,13 +100,14 @@ func trapScopeRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 }
 
 func trapScopeForeign(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	w.must(t, http.MethodPost, "/client-scopes", map[string]any{
 		"name": scopeName(d), "protocol": "openid-connect", "attributes": map[string]any{"introspection.dev/owner": "somebody/else/entirely"},
 	})
 	before := w.scope(t, scopeName(d))
 	_, err := s.MapAudience(t.Context(), d, providertest.Allow)
-	if e := wantKind(t, err, provider.KindConflict); e.Subject != "somebody/else/entirely" {
+	if e := errorOf(t, err, provider.KindConflict); e.Subject != "somebody/else/entirely" {
 		t.Errorf("the conflict is with %q", e.Subject)
 	}
 	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
@@ -114,6 +120,7 @@ func trapScopeForeign(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 }
 
 func trapIntent(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	d.Audience.TokenClients = []string{"web", "mobile"}
 	mapped(t, s, d)
@@ -132,6 +139,7 @@ func trapIntent(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) 
 }
 
 func trapDetached(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	mapped(t, s, d)
 	scopeID := strings.TrimPrefix(w.scopePath(t, scopeName(d)), "/client-scopes/")
@@ -140,12 +148,13 @@ func trapDetached(t *testing.T, w *world, s *keycloak.Server, d provider.Desired
 }
 
 func trapRights(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	as := func(clientID string) *keycloak.Server {
 		return w.session(t, func(o *keycloak.Options) { o.ClientID, o.ClientSecret = clientID, provider.Secret(clientID+"-secret") })
 	}
 	for _, clientID := range []string{"viewer", "nobody"} {
 		_, err := as(clientID).Probe(t.Context())
-		if e := wantKind(t, err, provider.KindForbidden); !strings.Contains(err.Error(), "manage-clients") || e.Subject != "manage-clients" {
+		if e := errorOf(t, err, provider.KindForbidden); !strings.Contains(err.Error(), "manage-clients") || e.Subject != "manage-clients" {
 			t.Errorf("%s: %v does not name the role", clientID, err)
 		}
 		_, err = as(clientID).Create(t.Context(), d, providertest.Allow)
@@ -156,6 +165,7 @@ func trapRights(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) 
 }
 
 func trapCredentials(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	for name, change := range map[string]func(*keycloak.Options){
 		"wrong secret":   func(o *keycloak.Options) { o.ClientSecret = "wrong%secret" },
 		"unknown client": func(o *keycloak.Options) { o.ClientID = "ghost" },
@@ -170,6 +180,7 @@ func trapCredentials(t *testing.T, w *world, _ *keycloak.Server, d provider.Desi
 }
 
 func trapNoRealm(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	// The token is another realm's: the Admin API is asked, and has no such realm.
 	nope := w.session(t, func(o *keycloak.Options) { o.Issuer = w.base + "/realms/nope" })
 	_, err := nope.Observe(t.Context(), d)
@@ -186,6 +197,7 @@ func trapNoRealm(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired)
 }
 
 func trapWrongAddress(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	s := w.session(t, func(o *keycloak.Options) { o.AdminURL = w.base + "/auth" })
 	_, err := s.Observe(t.Context(), d)
 	wantKind(t, err, provider.KindNotFound)

@@ -144,7 +144,7 @@ func exchange(client *http.Client, limiter *provider.Limiter, req *http.Request,
 		return nil, provider.Unreachable(op, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	a := &answer{op: op, status: resp.StatusCode, location: resp.Header.Get("Location"), retryAfter: limiter.Obey(resp)}
+	a := &answer{op: op, status: resp.StatusCode, location: resp.Header.Get("Location"), retryAfter: limiter.Obey(resp.StatusCode, resp.Header)}
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(io.LimitReader(resp.Body, maxBody)); err != nil {
 		return nil, provider.Unreachable(op, err)

@@ -240,7 +240,7 @@ func TestTimeout(t *testing.T) {
 	}
 	server.Inject(fake.Fault{Match: fake.Matching(http.MethodPost, "/clients"), Delay: time.Hour, Times: 1, Undone: true})
 	_, err := s.Create(t.Context(), d, providertest.Allow)
-	e := wantKind(t, err, provider.KindUnreachable)
+	e := errorOf(t, err, provider.KindUnreachable)
 	if !strings.Contains(e.Error(), "no answer in time") {
 		t.Errorf("error %v does not say what happened", e)
 	}
@@ -313,7 +313,7 @@ func TestErrors(t *testing.T) {
 			if err == nil {
 				_, err = s.Create(t.Context(), faultDesired(), providertest.Allow)
 			}
-			got := wantKind(t, err, tc.want.Kind)
+			got := errorOf(t, err, tc.want.Kind)
 			if diff := cmp.Diff(&tc.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}

@@ -11,20 +11,16 @@ import (
 )
 
 // fakeWorld is a protocol-level Keycloak with the clients of a world.
-func fakeWorld(t *testing.T, change ...func(*fake.Options)) (*fake.Server, *world) {
+func fakeWorld(t *testing.T) (*fake.Server, *world) {
 	t.Helper()
-	o := fake.Options{Clients: []fake.Client{
+	s := fake.New(fake.Options{Clients: []fake.Client{
 		fake.Operator("operator", "operator-secret"),
 		{ID: "root", Secret: "root-secret", Roles: []string{"realm-admin"}},
 		{ID: "viewer", Secret: "viewer-secret", Roles: []string{"view-clients"}},
 		{ID: "nobody", Secret: "nobody-secret"},
 		{ID: "web", Secret: "web-secret"},
 		{ID: "mobile", Secret: "mobile-secret"},
-	}}
-	for _, f := range change {
-		f(&o)
-	}
-	s := fake.New(o)
+	}})
 	base := s.Start()
 	t.Cleanup(s.Close)
 	s.AddRealm("other")

@@ -137,7 +137,7 @@ func TestRetryAfterHoldsForAll(t *testing.T) {
 	wantKind(t, err, provider.KindRateLimited)
 	calls := len(server.Calls())
 	_, err = s.Create(t.Context(), faultDesired(), providertest.Allow)
-	if e := wantKind(t, err, provider.KindRateLimited); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
+	if e := errorOf(t, err, provider.KindRateLimited); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 		t.Errorf("RetryAfter is %v", e.RetryAfter)
 	}
 	if got := len(server.Calls()); got != calls {

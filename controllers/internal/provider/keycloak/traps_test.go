@@ -96,10 +96,15 @@ func updated(t *testing.T, s *keycloak.Server, d provider.Desired, o provider.Ob
 	}
 }
 
-func wantKind(t *testing.T, err error, want provider.Kind) *provider.Error {
+func wantKind(t *testing.T, err error, want provider.Kind) {
 	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != want {
+	_ = errorOf(t, err, want)
+}
+
+func errorOf(t *testing.T, err error, want provider.Kind) *provider.Error {
+	t.Helper()
+	e, ok := errors.AsType[*provider.Error](err)
+	if !ok || e.Kind != want {
 		t.Fatalf("error %v (%#v), want kind %d", err, e, want)
 	}
 	return e
@@ -114,6 +119,7 @@ func works(t *testing.T, w *world, d provider.Desired) {
 }
 
 func trapRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	d = created(t, s, d)
 	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
 	o := observed(t, s, d)
@@ -127,6 +133,7 @@ func trapRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired)
 }
 
 func trapRenamedDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d) // and the answer was lost: d has no id
 	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
 	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
@@ -138,6 +145,7 @@ func trapRenamedDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.D
 }
 
 func trapRenamedUnseen(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	first := created(t, s, d)
 	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
 	if second := created(t, s, d); second.RegistrationID != first.RegistrationID {
@@ -168,6 +176,7 @@ func elsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) *
 }
 
 func trapIDElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	other := elsewhere(t, w, s, d)
 	d = created(t, s, d)
 	if theirs := other.id(t, d.ClientID); theirs == d.RegistrationID {
@@ -179,6 +188,7 @@ func trapIDElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desi
 }
 
 func trapScopeElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	elsewhere(t, w, s, d)
 	d = created(t, s, d)
 	mapped(t, s, d)
@@ -195,12 +205,14 @@ func trapScopeElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.D
 }
 
 func trapTooLong(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	d.ClientID = strings.Repeat("n", 256)
 	_, err := s.Create(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindInvalid)
 }
 
 func trapExact(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	for _, other := range []string{strings.ToUpper(d.ClientID), d.ClientID[:4]} {
 		o := providertest.Desired(other)
@@ -211,6 +223,7 @@ func trapExact(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
 }
 
 func trapFlows(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	for _, member := range []string{"standardFlowEnabled", "implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled", "fullScopeAllowed"} {
 		w.edit(t, d.ClientID, map[string]any{member: true})
@@ -237,6 +250,7 @@ func trapFlows(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
 }
 
 func trapForeignFields(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	w.edit(t, d.ClientID, map[string]any{"description": "theirs", "enabled": false, "attributes": map[string]any{"theirs": "1"}})
 	updated(t, s, d, observed(t, s, d))
@@ -248,6 +262,7 @@ func trapForeignFields(t *testing.T, w *world, s *keycloak.Server, d provider.De
 }
 
 func trapSecretStored(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
 	created(t, s, d)
 	for _, bad := range []provider.Secret{"", "**********"} {
 		wrong := d

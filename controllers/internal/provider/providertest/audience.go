@@ -54,6 +54,7 @@ func active(t *testing.T, h Harness, d provider.Desired, tokenClient, scope stri
 }
 
 func testDefault(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[0])
 	if !active(t, h, d, h.TokenClients[0], "") {
 		t.Error("a new token is inactive")
@@ -67,6 +68,7 @@ func testDefault(t *testing.T, h Harness, clientID string) {
 }
 
 func testShrink(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[:]...)
 	d.Audience.TokenClients = h.TokenClients[1:]
 	mapAudience(t, h, d)
@@ -79,6 +81,7 @@ func testShrink(t *testing.T, h Harness, clientID string) {
 }
 
 func testOnRequest(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceOnRequest, h.TokenClients[0])
 	scope := mapAudience(t, h, d).Scope
 	if active(t, h, d, h.TokenClients[0], "") {
@@ -90,6 +93,7 @@ func testOnRequest(t *testing.T, h Harness, clientID string) {
 }
 
 func testSwitch(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[0])
 	for _, mode := range []provider.AudienceMode{provider.AudienceOnRequest, provider.AudienceDefault} {
 		d.Audience.Mode = mode
@@ -101,6 +105,7 @@ func testSwitch(t *testing.T, h Harness, clientID string) {
 }
 
 func testUnmanaged(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[0])
 	d.Audience = provider.Audience{Mode: provider.AudienceUnmanaged}
 	if report := mapAudience(t, h, d); report.Scope != "" || len(report.Repaired) > 0 {
@@ -112,11 +117,12 @@ func testUnmanaged(t *testing.T, h Harness, clientID string) {
 }
 
 func testTokenClient(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	create(t, h, d)
 	d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"ghost", h.TokenClients[0]}, MaxPerTokenClient: 50}
 	_, err := h.Server.MapAudience(t.Context(), d, Allow)
-	if e := wantKind(t, err, provider.KindTokenClientNotFound); e.Subject != "ghost" {
+	if e := errorOf(t, err, provider.KindTokenClientNotFound); e.Subject != "ghost" {
 		t.Errorf("the error names %q", e.Subject)
 	}
 	if !active(t, h, d, h.TokenClients[0], "") {
@@ -125,6 +131,7 @@ func testTokenClient(t *testing.T, h Harness, clientID string) {
 }
 
 func testTooMany(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	first := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[0])
 	second := Desired(clientID + ".second")
 	t.Cleanup(func() { remove(t, h, second) })
@@ -132,7 +139,7 @@ func testTooMany(t *testing.T, h Harness, clientID string) {
 	second.Audience.MaxPerTokenClient = 1
 	create(t, h, second)
 	_, err := h.Server.MapAudience(t.Context(), second, Allow)
-	if e := wantKind(t, err, provider.KindTooManyAudiences); e.Subject != h.TokenClients[0] {
+	if e := errorOf(t, err, provider.KindTooManyAudiences); e.Subject != h.TokenClients[0] {
 		t.Errorf("the error names %q", e.Subject)
 	}
 	if active(t, h, second, h.TokenClients[0], "") {
@@ -145,6 +152,7 @@ func testTooMany(t *testing.T, h Harness, clientID string) {
 }
 
 func testTooManyRacing(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	errs := make(chan error, 4)
 	for i := range cap(errs) {
 		d := Desired(clientID + "." + string(rune('a'+i)))
@@ -159,7 +167,7 @@ func testTooManyRacing(t *testing.T, h Harness, clientID string) {
 	var kinds []provider.Kind
 	for range cap(errs) {
 		if err := <-errs; err != nil {
-			kinds = append(kinds, wantKind(t, err, provider.KindTooManyAudiences).Kind)
+			kinds = append(kinds, errorOf(t, err, provider.KindTooManyAudiences).Kind)
 		}
 	}
 	if want := slices.Repeat([]provider.Kind{provider.KindTooManyAudiences}, 2); !slices.Equal(kinds, want) {
@@ -168,6 +176,7 @@ func testTooManyRacing(t *testing.T, h Harness, clientID string) {
 }
 
 func testDeleteMapped(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := mapped(t, h, clientID, provider.AudienceDefault, h.TokenClients[0])
 	remove(t, h, d)
 	create(t, h, d)

@@ -8,6 +8,7 @@ package providertest
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 
@@ -71,9 +72,7 @@ func Run(t *testing.T, h Harness) {
 
 func rows() map[string]row {
 	all := registrationRows()
-	for name, r := range audienceRows() {
-		all[name] = r
-	}
+	maps.Copy(all, audienceRows())
 	return all
 }
 
@@ -114,19 +113,22 @@ func observe(t *testing.T, h Harness, d provider.Desired) provider.Observation {
 	return got
 }
 
-func wantKind(t *testing.T, err error, want provider.Kind) *provider.Error {
+func wantKind(t *testing.T, err error, want provider.Kind) {
 	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("error %v is no *provider.Error", err)
-	}
-	if e.Kind != want {
-		t.Fatalf("error %v is of kind %d, want %d", err, e.Kind, want)
+	_ = errorOf(t, err, want)
+}
+
+func errorOf(t *testing.T, err error, want provider.Kind) *provider.Error {
+	t.Helper()
+	e, ok := errors.AsType[*provider.Error](err)
+	if !ok || e.Kind != want {
+		t.Fatalf("error %v, want one of kind %d", err, want)
 	}
 	return e
 }
 
 func testProbe(t *testing.T, h Harness, _ string) {
+	t.Helper()
 	report, err := h.Server.Probe(t.Context())
 	if err != nil {
 		t.Fatalf("Probe: %v", err)
@@ -137,12 +139,14 @@ func testProbe(t *testing.T, h Harness, _ string) {
 }
 
 func testAbsent(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	if got := observe(t, h, Desired(clientID)); got.Exists {
 		t.Errorf("Observe: %+v", got)
 	}
 }
 
 func testCreate(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	created := create(t, h, d)
 	want := provider.Observation{Exists: true, RegistrationID: created.RegistrationID, Owner: Owner}
@@ -155,6 +159,7 @@ func testCreate(t *testing.T, h Harness, clientID string) {
 }
 
 func testCreateAgain(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	first := create(t, h, d)
 	d.Secret = "another secret"
@@ -167,6 +172,7 @@ func testCreateAgain(t *testing.T, h Harness, clientID string) {
 }
 
 func testCreateRacing(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	const racers = 8
 	var (
 		wg  sync.WaitGroup
@@ -188,6 +194,7 @@ func testCreateRacing(t *testing.T, h Harness, clientID string) {
 }
 
 func testForeign(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	h.Register(t, clientID)
 	t.Cleanup(func() { h.Remove(t, clientID) })
@@ -208,6 +215,7 @@ func testForeign(t *testing.T, h Harness, clientID string) {
 }
 
 func testDrift(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	create(t, h, d)
 	h.Disable(t, clientID)
@@ -227,6 +235,7 @@ func testDrift(t *testing.T, h Harness, clientID string) {
 }
 
 func testSecret(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	create(t, h, d)
 	old := d.Secret
@@ -247,6 +256,7 @@ func testSecret(t *testing.T, h Harness, clientID string) {
 }
 
 func testRecreate(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	first := create(t, h, d)
 	d.RegistrationID = first.RegistrationID
@@ -261,6 +271,7 @@ func testRecreate(t *testing.T, h Harness, clientID string) {
 }
 
 func testDelete(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	create(t, h, d)
 	other := d.Identity
@@ -279,6 +290,7 @@ func testDelete(t *testing.T, h Harness, clientID string) {
 }
 
 func testFence(t *testing.T, h Harness, clientID string) {
+	t.Helper()
 	d := Desired(clientID)
 	d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: h.TokenClients[:1], MaxPerTokenClient: 50}
 	stop := errors.New("the plan is out of date")

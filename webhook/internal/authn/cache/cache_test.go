@@ -187,7 +187,7 @@ func TestBoundedByBytes(t *testing.T) {
 				c := open(t, bound)
 				good := Key{1}
 				put(c, good, active(1, time.Time{}), time.Now())
-				for i := range uint64(20_000) {
+				for i := range uint64(5_000) {
 					var key Key
 					binary.BigEndian.PutUint64(key[8:], i)
 					put(c, key, tc.facts, time.Now())

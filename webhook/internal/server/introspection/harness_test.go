@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +18,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -73,18 +74,12 @@ type fixture struct {
 // start runs a surface until the test ends.
 func start(t *testing.T, f *fixture, route server.Route, handler func(server.RecordFunc) server.Surface) *fixture {
 	t.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{"webhook.test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// It has a certificate for tests, good for example.com.
+	authority := httptest.NewTLSServer(nil)
+	defer authority.Close()
+	certificate := authority.TLS.Certificates[0]
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Certificate())
 	metrics, err := server.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +97,7 @@ func start(t *testing.T, f *fixture, route server.Route, handler func(server.Rec
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: "webhook.test", MinVersion: tls.VersionTLS13}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS13}}
 	f.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	f.url = "https://" + s.Address()
 	t.Cleanup(func() {
