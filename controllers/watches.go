@@ -92,6 +92,18 @@ func labelsChanged() predicate.Predicate {
 	}}
 }
 
+// byOthers passes what we did not write ourselves.
+func byOthers(store *credential.Store) predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return !store.WroteLast(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return !store.WroteLast(e.ObjectNew) },
+		DeleteFunc: func(e event.DeleteEvent) bool {
+			store.Forget(e.Object)
+			return true
+		},
+	}
+}
+
 func request(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
@@ -104,7 +116,7 @@ func (r *serverReconciler) register(mgr manager.Manager) error {
 		For(&v1alpha1.ClusterAuthorizationServer{}, builder.WithPredicates(declared())).
 		Watches(&v1alpha1.IntrospectionClient{}, handler.EnqueueRequestsFromMapFunc(r.serverInDeletion), builder.WithPredicates(deletions())).
 		Watches(&corev1.Namespace{}, all, builder.WithPredicates(labelsChanged())).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.ofConfigMap)).
 		WithOptions(options(4)).
 		Complete(r)
@@ -180,7 +192,7 @@ func (r *clientReconciler) register(mgr manager.Manager, bundleChanged, hinted <
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
 			return r.clientsOf(ctx, client.InNamespace(o.GetName()))
 		}), builder.WithPredicates(labelsChanged())).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
 		WatchesRawSource(source.TypedChannel(bundleChanged, everyone)).
 		WatchesRawSource(source.TypedChannel(hinted, one)).
 		WithOptions(options(r.config.Workers)).

@@ -58,7 +58,7 @@ func startNginx(t *testing.T, f *fixture, client, underscores string) nginx {
 
 // ask calls the API through nginx. seen are the identity headers that the API was sent,
 // in whatever spelling; nil if it was not reached.
-func (n nginx) ask(t *testing.T, header http.Header) (resp *http.Response, seen http.Header) {
+func (n nginx) ask(t *testing.T, header http.Header) (resp answer, seen http.Header) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, body := do(t, client, request(t, http.MethodPost, n.url+"/orders?page=2", "body", header))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -127,18 +128,24 @@ func (f *fixture) client(t *testing.T, show ...tls.Certificate) *http.Client {
 	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
 }
 
-func do(t *testing.T, c *http.Client, req *http.Request) (*http.Response, string) {
+// answer is a response that was read to its end.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func do(t *testing.T, c *http.Client, req *http.Request) (answer, string) {
 	t.Helper()
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	return resp, b.String()
+	return answer{StatusCode: resp.StatusCode, Header: resp.Header}, b.String()
 }
 
 func request(t *testing.T, method, target, body string, header http.Header) *http.Request {
@@ -147,9 +154,7 @@ func request(t *testing.T, method, target, body string, header http.Header) *htt
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	return req
 }
 

@@ -98,7 +98,10 @@ func (d *demo) one(ctx context.Context, st step) (err error) {
 		}
 	}()
 	d.heading(st.title)
-	return errors.Join(st.tell(ctx), d.recordChildren(ctx))
+	if err := st.tell(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return d.recordChildren(ctx)
 }
 
 // atEnd remembers how to end what was started.

@@ -124,8 +124,12 @@ func TestDownEndsWhatAKilledDemoLeft(t *testing.T) {
 	if err := left.Wait(); err == nil {
 		t.Error("what the demo left was not killed")
 	}
-	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("a process of somebody else was ended: %v", err)
+	if err := other.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = other.Wait() // that it was ended is sure: the question is by what
+	if status, ok := other.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+		t.Errorf("a process of somebody else was ended: %s", other.ProcessState)
 	}
 	if _, err := os.Stat(ours); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the run's directory is still there: %v", err)

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -69,6 +70,25 @@ func TestARequestIsTheSameWithAndWithoutCurl(t *testing.T) {
 				t.Errorf("%s: the header was read as %q", tc.reason, got)
 			}
 		})
+	}
+}
+
+func TestWithoutCurlTheStoryGoesOn(t *testing.T) {
+	var told bytes.Buffer
+	d := newDemo(newStory(&told, false), "", t.TempDir(), true)
+	base := startEcho(t, d)
+	t.Setenv("PATH", t.TempDir())
+	a, err := d.ask(t.Context(), request{url: base + "/503", ca: "ca.crt", head: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.status != http.StatusServiceUnavailable || a.header.Get("X-Seen") != "yes" {
+		t.Errorf("another answer: %+v", a)
+	}
+	for _, want := range []string{"$ curl -s -i --cacert ca.crt " + base + "/503", "503 Service Unavailable", "X-Seen: yes", "GET /503"} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("%q is not shown:\n%s", want, told.String())
+		}
 	}
 }
 

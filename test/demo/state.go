@@ -22,6 +22,7 @@ const (
 	stateFile = "processes.json"
 	lockFile  = "lock"
 	downLimit = 90 * time.Second
+	leftLimit = 15 * time.Second
 )
 
 // state is what `demo down` needs to end a run, also one that was killed.
@@ -154,20 +155,50 @@ func endRun(ctx context.Context, dir string) error {
 	if err := endDemo(ctx, dir, s.Demo); err != nil {
 		return err
 	}
-	for _, pid := range s.Children {
-		// The id may be another program's by now: it must name our directory.
-		args, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
-		if err != nil || !strings.Contains(string(args), dir) {
-			continue
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("ending process %d: %w", pid, err)
+	// Asked first: a program that is killed leaves its own children behind.
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if err := signalLeft(ctx, dir, s.Children, sig); err != nil {
+			return err
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("removing %s: %w", dir, err)
 	}
 	return nil
+}
+
+// signalLeft sends sig to those children that run, and gives them time to end.
+func signalLeft(ctx context.Context, dir string, children []int, sig syscall.Signal) error {
+	ctx, cancel := context.WithTimeout(ctx, leftLimit)
+	defer cancel()
+	tick := time.NewTicker(pollPause)
+	defer tick.Stop()
+	for left := running(ctx, dir, children); len(left) > 0; left = running(ctx, dir, left) {
+		for _, pid := range left {
+			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("ending process %d: %w", pid, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil // the next signal is a stronger one
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// running are those of the processes that are still what they were: an id may be
+// another program's by now, so its command must name our directory.
+func running(ctx context.Context, dir string, pids []int) []int {
+	var left []int
+	for _, pid := range pids {
+		args, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+		if err == nil && strings.Contains(string(args), dir) {
+			left = append(left, pid)
+		}
+	}
+	return left
 }
 
 // endDemo asks a demo that lives to end, and waits until it has.

@@ -63,6 +63,8 @@ type Store struct {
 	SystemNamespace, WebhookNamespace string
 	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
 	Instance string
+
+	written writes
 }
 
 // StoredRecord is a record and the version of the Secret it was read from.
@@ -99,7 +101,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if record.secret == nil {
 		secret := s.blank(s.SystemNamespace, KindRecord, record.Object)
 		secret.Data = map[string][]byte{keyRecord: data}
-		if err := s.Writer.Create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
 		record.secret = secret
@@ -111,7 +113,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if equality.Semantic.DeepEqual(secret, record.secret) {
 		return nil
 	}
-	if err := s.Writer.Update(ctx, secret); err != nil {
+	if err := s.update(ctx, secret); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
 	record.secret = secret
@@ -158,7 +160,7 @@ func (s *Store) save(ctx context.Context, kind string, object Object, data map[s
 	found := &corev1.Secret{}
 	err := s.Reader.Get(ctx, client.ObjectKeyFromObject(wanted), found)
 	if apierrors.IsNotFound(err) {
-		if err := s.Writer.Create(ctx, wanted); err != nil {
+		if err := s.create(ctx, wanted); err != nil {
 			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
 		}
 		return nil
@@ -172,7 +174,7 @@ func (s *Store) save(ctx context.Context, kind string, object Object, data map[s
 	if equality.Semantic.DeepEqual(changed, found) {
 		return nil
 	}
-	if err := s.Writer.Update(ctx, changed); err != nil {
+	if err := s.update(ctx, changed); err != nil {
 		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
 	return nil
@@ -199,7 +201,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if apierrors.IsNotFound(err) {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
 		s.shape(secret, m)
-		if err := s.Writer.Create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret); err != nil {
 			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
 		}
 		return false, nil
@@ -215,7 +217,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if equality.Semantic.DeepEqual(changed, found) {
 		return false, nil
 	}
-	if err := s.Writer.Update(ctx, changed); err != nil {
+	if err := s.update(ctx, changed); err != nil {
 		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
 	}
 	return true, nil
@@ -243,7 +245,7 @@ func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID
 		return nil
 	}
 	found.OwnerReferences = nil
-	return s.Writer.Update(ctx, found)
+	return s.update(ctx, found)
 }
 
 // owns says whether a Secret is the object's: by its owner reference, or by our

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -117,26 +118,36 @@ func (f *fixture) client(t *testing.T, http2 bool, show ...tls.Certificate) *htt
 
 func (f *fixture) url(path string) string { return "https://" + f.server.Address() + path }
 
-// get is an answer, read to its end.
-func get(t *testing.T, c *http.Client, url string, header http.Header) (*http.Response, string) {
+// answer is a response that was read to its end.
+type answer struct {
+	StatusCode int
+	ProtoMajor int
+	Header     http.Header
+	// Serial is that of the server's certificate.
+	Serial string
+}
+
+// get is the answer to a GET, and its body.
+func get(t *testing.T, c *http.Client, url string, header http.Header) (answer, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
 	}
-	return resp, body.String()
+	return answer{
+		StatusCode: resp.StatusCode, ProtoMajor: resp.ProtoMajor, Header: resp.Header,
+		Serial: resp.TLS.PeerCertificates[0].SerialNumber.String(),
+	}, body.String()
 }
 
 // answers are those that were counted, by status.

@@ -101,7 +101,7 @@ func TestCertificateRotatesWhileServing(t *testing.T) {
 	}
 	serial := func(c *http.Client) string {
 		resp, _ := get(t, c, f.url("/authorize/shop/orders"), nil)
-		return resp.TLS.PeerCertificates[0].SerialNumber.String()
+		return resp.Serial
 	}
 	current.Store(f.certificate(t))
 	first := serial(client)
@@ -197,7 +197,7 @@ func TestCVE202327488RawBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			if _, err := conn.Write([]byte(c.send)); err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +240,7 @@ func rawPath(ctx context.Context, f *fixture, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var block strings.Builder
 	encoder := hpack.NewEncoder(&block)
 	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "h"}, {":path", path}} {

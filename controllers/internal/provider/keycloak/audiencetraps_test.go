@@ -119,6 +119,25 @@ func trapScopeForeign(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	w.must(t, http.MethodDelete, w.scopePath(t, scopeName(d)), nil)
 }
 
+func trapScopeTaken(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
+	t.Helper()
+	created(t, s, d)
+	mapped(t, s, d)
+	w.must(t, http.MethodPut, w.scopePath(t, scopeName(d)), map[string]any{
+		"name": scopeName(d), "attributes": map[string]any{"introspection.dev/owner": "somebody/else/entirely"},
+	})
+	before := w.scope(t, scopeName(d))
+	_, err := s.MapAudience(t.Context(), d, providertest.Allow)
+	wantKind(t, err, provider.KindConflict)
+	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, w.scope(t, scopeName(d))); diff != "" {
+		t.Errorf("it was touched (-before +after):\n%s", diff)
+	}
+	w.must(t, http.MethodDelete, w.scopePath(t, scopeName(d)), nil)
+}
+
 func trapIntent(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
 	t.Helper()
 	created(t, s, d)

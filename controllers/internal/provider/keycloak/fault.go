@@ -42,8 +42,8 @@ func (a *answer) absent() bool {
 	if a == nil || a.status != http.StatusNotFound {
 		return false
 	}
-	c, ok := a.complaint()
-	return ok && c.Error != "" && c.Error != noRealm && c.Error != noPath
+	c, _ := a.complaint()
+	return c.Error != "" && c.Error != noRealm && c.Error != noPath
 }
 
 // fault makes an error of an answer that is none of 2xx.

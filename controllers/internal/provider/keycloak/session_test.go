@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,76 +217,6 @@ func TestRightsGranted(t *testing.T) {
 	server.SetRoles("operator", "view-clients", "manage-clients")
 	if report, err := s.Probe(t.Context()); err != nil || report.Rights != provider.RightsManage {
 		t.Errorf("report %+v, error %v", report, err)
-	}
-}
-
-// TestFenceBeforeEachWrite counts: no write without a fence of its own.
-func TestFenceBeforeEachWrite(t *testing.T) {
-	server, w := fakeWorld(t)
-	s := w.session(t)
-	var order []string
-	server.OnCall(func(c fake.Call) {
-		if c.Write() {
-			order = append(order, "write")
-		}
-	})
-	fence := func(context.Context) error { order = append(order, "fence"); return nil }
-	d := faultDesired()
-	d.Audience.TokenClients = []string{"mobile", "web"}
-	do := func(_ any, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	do(s.Create(t.Context(), d, fence))
-	do(s.MapAudience(t.Context(), d, fence))
-	d.Audience.Mode, d.Audience.TokenClients = provider.AudienceOnRequest, []string{"web"}
-	do(s.MapAudience(t.Context(), d, fence))
-	d.Secret = "next"
-	do(s.Update(t.Context(), d, observed(t, s, d), fence))
-	do(nil, s.Delete(t.Context(), d.Identity, fence))
-	if want := slices.Repeat([]string{"fence", "write"}, len(order)/2); len(order) < 20 || !slices.Equal(order, want) {
-		t.Errorf("in order: %q", order)
-	}
-}
-
-// TestIntentCovers: after each call, whatever comes next, the stored intent
-// covers what is attached.
-func TestIntentCovers(t *testing.T) {
-	server, w := fakeWorld(t)
-	s := w.session(t)
-	d := created(t, s, faultDesired())
-	name := scopeName(d)
-	checks := 0
-	server.OnCall(func(fake.Call) {
-		attributes, _ := server.Scope(name)["attributes"].(map[string]any)
-		intent, _ := attributes["introspection.dev/token-clients"].(string)
-		for _, tokenClient := range []string{"web", "mobile"} {
-			defaults, optional := server.Attached(tokenClient)
-			if slices.Contains(append(defaults, optional...), name) {
-				checks++
-				if !slices.Contains(strings.Fields(intent), tokenClient) {
-					t.Errorf("attached to %s, and the intent is %q", tokenClient, intent)
-				}
-			}
-		}
-	})
-	for _, step := range []struct {
-		mode    provider.AudienceMode
-		clients []string
-	}{
-		{provider.AudienceDefault, []string{"web"}},
-		{provider.AudienceDefault, []string{"web", "mobile"}},
-		{provider.AudienceOnRequest, []string{"mobile"}},
-		{provider.AudienceDefault, []string{"web"}},
-		{provider.AudienceDefault, nil},
-	} {
-		d.Audience.Mode, d.Audience.TokenClients = step.mode, step.clients
-		mapped(t, s, d)
-	}
-	if checks < 20 {
-		t.Errorf("only %d checks", checks)
 	}
 }
 

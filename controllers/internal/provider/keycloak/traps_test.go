@@ -5,7 +5,6 @@ package keycloak_test
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +27,8 @@ func traps(t *testing.T, w *world) {
 		"renamed":         {"a PUT with another clientId renames: found by id and mark, and named back", trapRenamed},
 		"renamed-deleted": {"a renamed client of ours is deleted all the same", trapRenamedDeleted},
 		"renamed-unseen":  {"an id that is taken by a renamed client of ours: it is named back", trapRenamedUnseen},
+		"taken-over":      {"an id that bears somebody else's mark now is no registration of ours, and is left alone", trapTakenOver},
+		"no-mark":         {"who has no mark owns nothing, not even what bears none", trapNoMark},
 		"id-elsewhere":    {"an id taken in another realm is refused in the words of a taken clientId: the server may choose", trapIDElsewhere},
 		"scope-elsewhere": {"the same for the client scope, which is still found and deleted", trapScopeElsewhere},
 		"too-long":        {"a clientId of 256 characters is answered 500, and is the user's to correct", trapTooLong},
@@ -41,6 +42,7 @@ func traps(t *testing.T, w *world) {
 		"scope-deleted":   {"a deleted scope is made and attached anew", trapScopeDeleted},
 		"scope-renamed":   {"a renamed scope gets its name back: tokens ask for it", trapScopeRenamed},
 		"scope-foreign":   {"a scope of our name that is not ours is a conflict, and is left alone", trapScopeForeign},
+		"scope-taken":     {"a scope of our id that bears another mark is not ours any more", trapScopeTaken},
 		"intent":          {"what was attached under an intent is detached, though nobody here remembers", trapIntent},
 		"detached":        {"a mapping that somebody detached is attached anew", trapDetached},
 		"rights":          {"manage-clients is missing: said before anything is tried", trapRights},
@@ -115,92 +117,6 @@ func works(t *testing.T, w *world, d provider.Desired) {
 	t.Helper()
 	if accepted, active := w.introspect(t, d.ClientID, d.Secret, w.token(t, "web", "")); !accepted || !active {
 		t.Errorf("accepted %v, active %v", accepted, active)
-	}
-}
-
-func trapRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
-	t.Helper()
-	d = created(t, s, d)
-	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
-	o := observed(t, s, d)
-	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner, Drift: []string{"clientId"}}, o); diff != "" {
-		t.Fatalf("Observe (-want +got):\n%s", diff)
-	}
-	updated(t, s, d, o)
-	if w.client(t, d.ClientID) == nil || w.client(t, d.ClientID+".renamed") != nil {
-		t.Error("it was not named back")
-	}
-}
-
-func trapRenamedDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
-	t.Helper()
-	created(t, s, d) // and the answer was lost: d has no id
-	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
-		t.Fatalf("Delete: %v", err)
-	}
-	if w.client(t, d.ClientID+".renamed") != nil {
-		t.Error("it is still there")
-	}
-}
-
-func trapRenamedUnseen(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
-	t.Helper()
-	first := created(t, s, d)
-	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
-	if second := created(t, s, d); second.RegistrationID != first.RegistrationID {
-		t.Errorf("two registrations: %s, %s", first.RegistrationID, second.RegistrationID)
-	}
-	if len(observed(t, s, d).Drift) > 0 {
-		t.Error("it was not named back")
-	}
-}
-
-// elsewhere has ours deleted and something of the same ids made in another realm.
-func elsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) *world {
-	t.Helper()
-	other := newWorld(w.base, "other")
-	id := created(t, s, d).RegistrationID
-	mapped(t, s, d)
-	scope := w.scope(t, "introspection:"+d.ClientID)
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
-		t.Fatal(err)
-	}
-	other.must(t, http.MethodPost, "/clients", map[string]any{"id": id, "clientId": d.ClientID})
-	other.must(t, http.MethodPost, "/client-scopes", scope)
-	t.Cleanup(func() {
-		other.must(t, http.MethodDelete, "/clients/"+id, nil)
-		other.must(t, http.MethodDelete, other.scopePath(t, "introspection:"+d.ClientID), nil)
-	})
-	return other
-}
-
-func trapIDElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
-	t.Helper()
-	other := elsewhere(t, w, s, d)
-	d = created(t, s, d)
-	if theirs := other.id(t, d.ClientID); theirs == d.RegistrationID {
-		t.Errorf("the id %s is theirs", theirs)
-	}
-	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner}, observed(t, s, d)); diff != "" {
-		t.Errorf("Observe (-want +got):\n%s", diff)
-	}
-}
-
-func trapScopeElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
-	t.Helper()
-	elsewhere(t, w, s, d)
-	d = created(t, s, d)
-	mapped(t, s, d)
-	works(t, w, d)
-	if again := mapped(t, s, d); len(again.Repaired) > 0 {
-		t.Errorf("repaired again: %q", again.Repaired)
-	}
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
-		t.Fatal(err)
-	}
-	if w.scope(t, "introspection:"+d.ClientID) != nil {
-		t.Error("the scope outlived its client")
 	}
 }
 

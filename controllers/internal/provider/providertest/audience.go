@@ -120,7 +120,7 @@ func testTokenClient(t *testing.T, h Harness, clientID string) {
 	t.Helper()
 	d := Desired(clientID)
 	create(t, h, d)
-	d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"ghost", h.TokenClients[0]}, MaxPerTokenClient: 50}
+	d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"ghost", "ghost-too", h.TokenClients[0]}, MaxPerTokenClient: 50}
 	_, err := h.Server.MapAudience(t.Context(), d, Allow)
 	if e := errorOf(t, err, provider.KindTokenClientNotFound); e.Subject != "ghost" {
 		t.Errorf("the error names %q", e.Subject)

@@ -125,5 +125,6 @@ func (*Handler) Undecided(w http.ResponseWriter, u *token.Undecided) {
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	h["X-Content-Type-Options"] = []string{"nosniff"} // some gateways hand it to browsers
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, string(u.Reason)+": "+u.Message+"\n") // the gateway is gone: nobody to tell
+	// An error means that the gateway is gone: nobody to tell.
+	_, _ = io.WriteString(w, string(u.Reason)+": "+u.Message+"\n") //nolint:gosec // plain text, and browsers are told not to guess
 }

@@ -6,6 +6,7 @@ package forwardauth_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestRFC6750Requests(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, &engine{decision: token.Decision{Verdict: token.Allow}}, c.kind)
-			resp, _ := f.do(t, http.MethodGet, path, "", c.header)
+			resp, _ := f.do(t, http.MethodGet, path, c.header)
 			if c.asked {
 				if diff := cmp.Diff([]string{c.token}, f.engine.tokens()); diff != "" || resp.StatusCode != http.StatusOK {
 					t.Errorf("%s: answered %d; tokens (-want +got):\n%s", c.reason, resp.StatusCode, diff)
@@ -119,10 +120,8 @@ func TestCVE202688011Aliases(t *testing.T) {
 			e := &engine{decision: token.Decision{Verdict: token.Allow}, names: []string{"X-Auth-Subject", "X-Auth-Issuer"}}
 			f := serve(t, e, server.Nginx)
 			header := bearer("t")
-			for k, v := range c.header {
-				header[k] = v
-			}
-			resp, _ := f.do(t, http.MethodGet, path, "", header)
+			maps.Copy(header, c.header)
+			resp, _ := f.do(t, http.MethodGet, path, header)
 			if resp.StatusCode != c.want {
 				t.Errorf("%s: answered %d, want %d", c.reason, resp.StatusCode, c.want)
 			}
@@ -141,7 +140,7 @@ func TestGHSA7r4pAllow(t *testing.T) {
 	}}}
 	f := serve(t, e, server.Nginx)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodHead, "PURGE"} {
-		resp, body := f.do(t, method, path+"/../other", "", bearer("t"))
+		resp, body := f.do(t, method, path+"/../other", bearer("t"))
 		resp.Header.Del("Date")
 		id := resp.Header.Get(server.HeaderDecision)
 		want := http.Header{
@@ -194,7 +193,7 @@ func TestChallenges(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			resp, body := serve(t, c.engine, server.Nginx).do(t, http.MethodGet, path, "", bearer("t"))
+			resp, body := serve(t, c.engine, server.Nginx).do(t, http.MethodGet, path, bearer("t"))
 			if resp.StatusCode != c.status || body != "" {
 				t.Errorf("%s: answered %d, %q", c.reason, resp.StatusCode, body)
 			}
@@ -237,7 +236,7 @@ func TestCannotTell(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			f := serve(t, c.engine, c.kind)
-			resp, body := f.do(t, http.MethodGet, path, "", bearer("canary-token"))
+			resp, body := f.do(t, http.MethodGet, path, bearer("canary-token"))
 			if c.want == "" {
 				if resp.StatusCode != http.StatusOK {
 					t.Errorf("%s: answered %d, %s", c.reason, resp.StatusCode, body)
@@ -262,7 +261,7 @@ func TestCannotTell(t *testing.T) {
 // TestRefusalsAreRecorded: the id in the answer leads to a line.
 func TestRefusalsAreRecorded(t *testing.T) {
 	f := serve(t, &engine{}, server.Nginx)
-	resp, _ := f.do(t, http.MethodGet, path, "", http.Header{"Authorization": {"Basic Y2FuYXJ5"}})
+	resp, _ := f.do(t, http.MethodGet, path, http.Header{"Authorization": {"Basic Y2FuYXJ5"}})
 	log := f.log.String()
 	for _, want := range []string{
 		`"id":"` + resp.Header.Get(server.HeaderDecision) + `"`, `"policy":"shop/orders"`, `"reason":"invalid_request"`, `"gateway":"edge"`, `"remote":"127.0.0.1"`,

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,21 +111,25 @@ func start(t *testing.T, f *fixture, route server.Route, handler func(server.Rec
 	return f
 }
 
+// answer is a response that was read to its end.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // do is the answer to a request, and its body.
-func (f *fixture) do(t *testing.T, method, path, body string, header http.Header) (*http.Response, string) {
+func (f *fixture) do(t *testing.T, method, path, body string, header http.Header) (answer, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
@@ -132,7 +137,7 @@ func (f *fixture) do(t *testing.T, method, path, body string, header http.Header
 	if len(resp.Header[server.HeaderDecision]) != 1 || resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s %s is answered with %v", method, path, resp.Header)
 	}
-	return resp, b.String()
+	return answer{StatusCode: resp.StatusCode, Header: resp.Header}, b.String()
 }
 
 type lockedBuffer struct {
