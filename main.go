@@ -56,7 +56,7 @@ func run(args []string, stderr io.Writer) int {
 	}
 	command, ok := commands[name]
 	if !ok {
-		fmt.Fprint(stderr, usage)
+		_, _ = fmt.Fprint(stderr, usage)
 		if name == "help" || name == "-h" || name == "--help" {
 			return 0
 		}
@@ -67,7 +67,7 @@ func run(args []string, stderr io.Writer) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
 	default:
-		fmt.Fprintf(stderr, "introspection-operator %s: %v\n", name, err)
+		_, _ = fmt.Fprintf(stderr, "introspection-operator %s: %v\n", name, err)
 		return 1
 	}
 }
@@ -232,7 +232,7 @@ func runWebhook(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	options.Engine, options.Registerer, options.Logger = decider, metrics.Registry, log
-	server, err := webhook.New(options)
+	server, err := webhook.New(options) //nolint:contextcheck // it listens; Run takes the context
 	if err != nil {
 		return err
 	}

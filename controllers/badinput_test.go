@@ -44,7 +44,7 @@ func TestBadServers(t *testing.T) {
 			says: "Is the realm's name right?", stalled: true,
 		},
 		"wrong issuer": {
-			change: func(w *world, s *v1alpha1.ClusterAuthorizationServer) {
+			change: func(_ *world, s *v1alpha1.ClusterAuthorizationServer) {
 				s.Spec.Connection.URL = s.Spec.Issuer
 				s.Spec.Issuer = "https://sso.example.com/realms/acme"
 			},
@@ -295,11 +295,11 @@ func TestBadPolicies(t *testing.T) {
 // says waits for a condition, and demands that its message, Ready and Stalled say so too.
 func (w *world) says(o client.Object, condition string, value metav1.ConditionStatus, reason, says string, stalled bool) {
 	w.t.Helper()
-	w.eventually(fmt.Sprintf("%s says %q", o.GetName(), says), func(context.Context) error {
+	w.eventually(fmt.Sprintf("%s says %q", o.GetName(), says), func(ctx context.Context) error {
 		for _, c := range []string{condition, v1alpha1.ConditionReady} {
 			found := apimeta.FindStatusCondition(conditionsOf(o), c)
 			if found == nil || found.Reason != reason || !strings.Contains(found.Message, says) {
-				return errors.Join(w.kube.Get(w.t.Context(), client.ObjectKeyFromObject(o), o), errors.New(describe(conditionsOf(o))))
+				return errors.Join(w.kube.Get(ctx, client.ObjectKeyFromObject(o), o), errors.New(describe(conditionsOf(o))))
 			}
 		}
 		return nil

@@ -55,7 +55,6 @@ func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if added, err := ensureFinalizer(ctx, r.Client, object); err != nil || added {
 		return ctrl.Result{}, client.IgnoreNotFound(err) // the change brings us back
 	}
-	s.bindPolicy(ctx)
 	return s.finish(
 		ctx, before,
 		phase{v1alpha1.ConditionRegistered, s.resolve},
@@ -72,6 +71,9 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 	result, err := s.status().run(ctx, s.config.DriftInterval, phases...)
 	if s.released() {
 		return ctrl.Result{}, err
+	}
+	if s.object.DeletionTimestamp.IsZero() {
+		s.bindPolicy(ctx)
 	}
 	s.object.Status.ObservedGeneration = s.object.Generation
 	if err := applyStatus(ctx, s.Client, s.object, before, &s.object.Status); err != nil {

@@ -140,21 +140,21 @@ func TestDriftIsRepaired(t *testing.T) {
 			w.idp.DeleteScope(c.Status.AudienceScope)
 			w.hint(c)
 		}},
-		"mounted Secret deleted": {"the workload's secret is in the record", func(w *world, c *v1alpha1.IntrospectionClient) {
+		"mounted Secret deleted": {"the workload's secret is in the record", func(w *world, _ *v1alpha1.IntrospectionClient) {
 			w.deleteSecret(w.tenant, "orders")
 		}},
-		"mounted Secret edited": {"all keys are ours", func(w *world, c *v1alpha1.IntrospectionClient) {
+		"mounted Secret edited": {"all keys are ours", func(w *world, _ *v1alpha1.IntrospectionClient) {
 			s := w.secret(w.tenant, "orders")
 			s.Data["client_secret"] = []byte("edited")
 			s.Data["more"] = []byte("more")
 			w.update(s)
 		}},
-		"labels stripped": {"known by its owner reference", func(w *world, c *v1alpha1.IntrospectionClient) {
+		"labels stripped": {"known by its owner reference", func(w *world, _ *v1alpha1.IntrospectionClient) {
 			s := w.secret(w.tenant, "orders")
 			s.Labels = nil
 			w.update(s)
 		}},
-		"owner reference stripped": {"as a backup tool does: known by our marks", func(w *world, c *v1alpha1.IntrospectionClient) {
+		"owner reference stripped": {"as a backup tool does: known by our marks", func(w *world, _ *v1alpha1.IntrospectionClient) {
 			s := w.secret(w.tenant, "orders")
 			s.OwnerReferences = nil
 			w.update(s)
@@ -167,7 +167,7 @@ func TestDriftIsRepaired(t *testing.T) {
 			w, c := registered(t)
 			before := w.record(c)
 			tc.spoil(w, c)
-			w.eventually(tc.reason, func(context.Context) error { return w.whole(c, before) })
+			w.eventually(tc.reason, func(ctx context.Context) error { return w.whole(ctx, c, before) })
 		})
 	}
 }
@@ -177,9 +177,11 @@ func TestALostRecordIsRebuilt(t *testing.T) {
 	w, c := registered(t)
 	before := w.record(c)
 	w.deleteSecret(w.config.SystemNamespace, "record-"+before.Object.Hash())
-	w.eventually("the record is made again", func(context.Context) error {
-		after := w.record(c)
+	w.eventually("the record is made again", func(ctx context.Context) error {
+		after, err := w.store().LoadRecord(ctx, before.Object)
 		switch {
+		case err != nil:
+			return err
 		case after == nil || after.Current == nil:
 			return errors.New("no record in use")
 		case after.Facade.Secret != before.Facade.Secret:
@@ -194,7 +196,7 @@ func TestALostRecordIsRebuilt(t *testing.T) {
 }
 
 // whole says what is missing of a client with the credentials that it had.
-func (w *world) whole(c *v1alpha1.IntrospectionClient, before *credential.StoredRecord) error {
+func (w *world) whole(ctx context.Context, c *v1alpha1.IntrospectionClient, before *credential.StoredRecord) error {
 	registered := w.idp.Client(c.Status.ClientID)
 	if registered == nil || registered["secret"] != before.Current.Secret.Reveal() || registered["enabled"] != true || registered["id"] != before.RegistrationID {
 		return errors.New("the registration is not as it was")
@@ -203,17 +205,17 @@ func (w *world) whole(c *v1alpha1.IntrospectionClient, before *credential.Stored
 		return errors.New("the audience is not mapped")
 	}
 	s := &corev1.Secret{}
-	if err := w.kube.Get(context.Background(), client.ObjectKey{Namespace: w.tenant, Name: "orders"}, s); err != nil {
+	if err := w.kube.Get(ctx, client.ObjectKey{Namespace: w.tenant, Name: "orders"}, s); err != nil {
 		return err
 	}
 	if string(s.Data["client_secret"]) != before.Facade.Secret.Reveal() || s.Data["more"] != nil || !metav1.IsControlledBy(s, c) || s.Labels[credential.LabelKind] != credential.KindMounted {
 		return errors.New("the mounted Secret is not as it was")
 	}
 	projection := client.ObjectKey{Namespace: w.config.WebhookNamespace, Name: "client-" + before.Object.Hash()}
-	if err := w.kube.Get(context.Background(), projection, s); err != nil {
+	if err := w.kube.Get(ctx, projection, s); err != nil {
 		return err
 	}
-	return w.isReady(c)
+	return w.isReady(ctx, c)
 }
 
 // hint says what the webhook would: the server refused this client's credentials.
@@ -299,7 +301,7 @@ func TestDeletion(t *testing.T) {
 			before: func(w *world, c *v1alpha1.IntrospectionClient) {
 				w.idp.EditClient(c.Status.ClientID, map[string]any{"attributes": map[string]any{}})
 			},
-			check: func(w *world, c *v1alpha1.IntrospectionClient) {
+			check: func(w *world, _ *v1alpha1.IntrospectionClient) {
 				if w.idp.Client(w.tenant+".orders") == nil {
 					w.t.Error("a client that is not ours was deleted")
 				}
@@ -308,7 +310,7 @@ func TestDeletion(t *testing.T) {
 		"retains": {
 			reason: "the registration and the Secret outlive the object",
 			change: func(c *v1alpha1.IntrospectionClient) { c.Spec.DeletionPolicy = v1alpha1.DeletionRetain },
-			check: func(w *world, c *v1alpha1.IntrospectionClient) {
+			check: func(w *world, _ *v1alpha1.IntrospectionClient) {
 				if w.idp.Client(w.tenant+".orders") == nil {
 					w.t.Error("the registration is gone")
 				}
@@ -348,7 +350,7 @@ func TestRetainedAndDeclaredAgain(t *testing.T) {
 	again := w.clientObject("orders", retain)
 	w.create(again)
 	w.ready(again)
-	if err := w.whole(again, before); err != nil {
+	if err := w.whole(t.Context(), again, before); err != nil {
 		t.Error(err)
 	}
 }

@@ -104,7 +104,7 @@ type story struct {
 	// prepare sets the stage, with no process running.
 	prepare func(client.Object)
 	// done says whether the story has ended well, and check whether all is as it should be then.
-	done  func(client.Object) error
+	done  func(context.Context, client.Object) error
 	check func(client.Object)
 }
 
@@ -130,7 +130,7 @@ func (w *world) lives(what string, s story) (points int) {
 			}
 			points++
 			second = w.start(nil)
-			w.eventually(fmt.Sprintf("%s, killed at call %d (%s, after it: %t)", what, n, k.name, after), func(context.Context) error { return s.done(o) })
+			w.eventually(fmt.Sprintf("%s, killed at call %d (%s, after it: %t)", what, n, k.name, after), func(ctx context.Context) error { return s.done(ctx, o) })
 			s.check(o)
 			if w.t.Failed() {
 				w.t.Fatalf("%s: wrong after a death at call %d (%s, after it: %t)", what, n, k.name, after)
@@ -139,7 +139,7 @@ func (w *world) lives(what string, s story) (points int) {
 	}
 }
 
-func (w *world) killedOrDone(k *killer, o client.Object, done func(client.Object) error) (finished bool) {
+func (w *world) killedOrDone(k *killer, o client.Object, done func(context.Context, client.Object) error) (finished bool) {
 	w.t.Helper()
 	limit := time.After(patience)
 	for {
@@ -147,9 +147,9 @@ func (w *world) killedOrDone(k *killer, o client.Object, done func(client.Object
 		case <-k.killed:
 			return false
 		case <-limit:
-			w.t.Fatalf("neither killed nor done: %v", done(o))
+			w.t.Fatalf("neither killed nor done: %v", done(w.t.Context(), o))
 		case <-time.After(20 * time.Millisecond):
-			if done(o) == nil {
+			if done(w.t.Context(), o) == nil {
 				return true
 			}
 		}
@@ -199,8 +199,8 @@ func TestKilledAtEachCallOfADeletion(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		done: func(o client.Object) error {
-			if err := w.kube.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
+		done: func(ctx context.Context, o client.Object) error {
+			if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 				return client.IgnoreNotFound(err)
 			}
 			return errors.New("still there")
@@ -215,8 +215,8 @@ func TestKilledAtEachCallOfADeletion(t *testing.T) {
 	}
 }
 
-func (w *world) isReady(o client.Object) error {
-	if err := w.kube.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
+func (w *world) isReady(ctx context.Context, o client.Object) error {
+	if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 		return err
 	}
 	for _, c := range conditionsOf(o) {

@@ -254,7 +254,7 @@ func (w *world) gone(o client.Object) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("still there (%v): %s", err, describe(conditionsOf(o)))
+		return errors.Join(err, errors.New("still there: "+describe(conditionsOf(o))))
 	})
 }
 

@@ -126,7 +126,7 @@ func hasOwnMeaning(name string) bool {
 	case "host", "authorization", "proxy-authorization", "proxy-authenticate", "proxy-connection", "www-authenticate",
 		"cookie", "set-cookie", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
 		"content-length", "content-type", "content-encoding", "date", "location", "retry-after", "cache-control",
-		"introspection-decision", "forwarded", "x-original-url", "x-original-method":
+		"introspection-decision", "forwarded", "x-original-url", "x-original-method", "x-real-ip", "dpop", "expect":
 		return true
 	default:
 		return strings.HasPrefix(name, "x-forwarded-")

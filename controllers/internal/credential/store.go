@@ -86,7 +86,7 @@ func (s *Store) LoadRecord(ctx context.Context, object Object) (*StoredRecord, e
 	}
 	record, err := decodeRecord(secret.Data[keyRecord])
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s: %w", key, err)
+		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
 	}
 	return &StoredRecord{Record: *record, secret: secret}, nil
 }

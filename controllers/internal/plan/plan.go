@@ -13,13 +13,13 @@ import (
 type Action int
 
 const (
-	// None: the registration is as it should be.
+	// None leaves the registration as it is.
 	None Action = iota
-	// Create: there is none.
+	// Create registers: there is none.
 	Create
-	// Update: ours, and it differs.
+	// Update puts right what differs of ours.
 	Update
-	// Refuse: somebody else's.
+	// Refuse leaves alone what is somebody else's.
 	Refuse
 )
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -131,8 +132,25 @@ func (d document) rebased(issuer, base string) Metadata {
 		IntrospectionEndpoint:    rebase(d.IntrospectionEndpoint),
 		RevocationEndpoint:       rebase(d.RevocationEndpoint),
 		JWKSURI:                  rebase(d.JWKSURI),
-		IntrospectionAuthMethods: d.IntrospectionAuthMethods,
+		IntrospectionAuthMethods: methods(d.IntrospectionAuthMethods),
 	}
+}
+
+const (
+	maxMethods  = 16
+	maxMethod   = 64
+	maxEndpoint = 1024
+)
+
+// methods are each once, and what is shown of them in a status is bounded.
+func methods(named []string) []string {
+	var kept []string
+	for _, m := range named {
+		if len(kept) < maxMethods && m != "" && len(m) <= maxMethod && !slices.Contains(kept, m) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // check refuses endpoints that would carry credentials in the clear where the
@@ -143,7 +161,7 @@ func (m Metadata) check(base string) error {
 			continue
 		}
 		u, err := url.Parse(endpoint)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		if err != nil || len(endpoint) > maxEndpoint || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 			return &Error{Kind: KindInvalid, Op: opDiscover, Err: fmt.Errorf("the endpoint %q is no URL", Clean(endpoint))}
 		}
 		if u.Scheme == "http" && strings.HasPrefix(base, "https://") {

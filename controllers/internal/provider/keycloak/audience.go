@@ -44,7 +44,8 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fenc
 			return report, err
 		}
 	}
-	if found == nil {
+	fresh := found == nil
+	if fresh {
 		if found, err = s.createScope(ctx, want, fence); err != nil {
 			return report, err
 		}
@@ -58,7 +59,7 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fenc
 	if err != nil {
 		return report, err
 	}
-	attached, err := s.attachAll(ctx, found.ID, want, desired.Audience, fence)
+	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), fence)
 	report.Repaired = append(report.Repaired, attached...)
 	return report, err
 }
@@ -111,9 +112,10 @@ func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, fe
 
 // attachAll attaches the scope to every token client that can have it, and
 // returns the first error of those that can't.
-func (s *Server) attachAll(ctx context.Context, scopeID string, want scope, audience provider.Audience, fence provider.Fence) (attached []string, first error) {
-	for _, name := range want.intent() {
-		done, err := s.attach(ctx, attachment{scopeID: scopeID, scope: want.Name, to: name, audience: audience}, fence)
+func (s *Server) attachAll(ctx context.Context, a attachment, clients []string, fence provider.Fence) (attached []string, first error) {
+	for _, name := range clients {
+		a.to = name
+		done, err := s.attach(ctx, a, fence)
 		if done {
 			attached = append(attached, "attached to "+name)
 		}
@@ -133,11 +135,26 @@ func (s *Server) attachAll(ctx context.Context, scopeID string, want scope, audi
 type attachment struct {
 	scopeID, scope, to string
 	audience           provider.Audience
+	// fresh says that the scope was made just now, and is attached to nobody.
+	fresh bool
+}
+
+// isAt says that the scope is attached as it should be.
+func (a attachment) isAt(at *tokenClient) bool {
+	if a.audience.Mode == provider.AudienceOnRequest {
+		return slices.Contains(at.OptionalScopes, a.scope)
+	}
+	return slices.Contains(at.DefaultScopes, a.scope)
 }
 
 // attach attaches the scope to one token client, in the way that is asked for.
 // One at a time per token client, from the count to the attachment.
 func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence) (done bool, err error) {
+	if !a.fresh { // a look that finds all well waits for nobody
+		if at, err := s.tokenClient(ctx, a.to); err != nil || a.isAt(at) {
+			return false, err
+		}
+	}
 	leave, err := s.enter(ctx, a.to)
 	if err != nil {
 		return false, err
@@ -153,7 +170,7 @@ func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence)
 	} else if !slices.Contains(have, a.scope) && audiences(have) >= a.audience.MaxPerTokenClient {
 		return false, &provider.Error{Kind: provider.KindTooManyAudiences, Op: "map the audience", Subject: a.to}
 	}
-	if slices.Contains(have, a.scope) {
+	if a.isAt(at) {
 		return false, nil
 	}
 	if slices.Contains(other, a.scope) {
