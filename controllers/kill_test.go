@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,7 @@ func (w *world) lives(what string, s story) (points int) {
 			first()
 			if finished {
 				s.check(o)
-				w.t.Logf("%s: killed at %d points", what, points)
+				w.t.Attr("killed-at-points", strconv.Itoa(points))
 				return points
 			}
 			points++

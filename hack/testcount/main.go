@@ -25,6 +25,8 @@ type event struct {
 	Test    string  `json:"Test"`
 	Output  string  `json:"Output"`
 	Elapsed float64 `json:"Elapsed"` // seconds
+	Key     string  `json:"Key"`     // of an attribute (testing.T.Attr)
+	Value   string  `json:"Value"`
 }
 
 // counter holds the output of what has not ended yet, by package and test.
@@ -69,6 +71,8 @@ func (c *counter) take(e event) {
 		_, _ = c.builder(e.Package, e.Test).WriteString(e.Output)
 	case e.Action == "build-output":
 		c.write(e.Output)
+	case e.Action == "attr": // what a test measured is told though it passed
+		c.write(fmt.Sprintf("      %s: %s=%s\n", e.Test, e.Key, e.Value))
 	case e.Test != "":
 		c.endTest(e)
 	case e.Package != "":

@@ -30,6 +30,14 @@ func TestRun(t *testing.T) {
 			},
 			want: "ok    a 1.2s\n-     b no tests\n2 passed, 0 failed, 1 skipped\n",
 		},
+		"attributes": {
+			reason: "what a test measured is told though it passed",
+			events: []string{
+				`{"Action":"attr","Package":"a","Test":"T","Key":"killed-at-points","Value":"65"}`,
+				`{"Action":"pass","Package":"a","Test":"T"}`,
+			},
+			want: "      T: killed-at-points=65\n1 passed, 0 failed, 0 skipped\n",
+		},
 		"failing": {
 			reason: "the output of what failed is shown, and the package is not counted again",
 			events: []string{

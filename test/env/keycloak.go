@@ -236,3 +236,12 @@ func findKeycloak() (string, error) {
 	}
 	return dir, nil
 }
+
+// Kcadm is the path of kcadm.sh, Keycloak's command line for administrators.
+func (*Keycloak) Kcadm() (string, error) {
+	built, err := findKeycloak()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(built, "bin", "kcadm.sh"), nil
+}

@@ -5,10 +5,7 @@ package credential
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -48,9 +45,6 @@ const (
 	keyClient = "client.json"
 	keyServer = "server.json"
 )
-
-// ErrForeign says that a Secret of that name is not ours.
-var ErrForeign = errors.New("a Secret of that name exists and is not this object's")
 
 // Store reads and writes our Secrets. It reads live: a cache's miss is never
 // absence, and a stale credential would be written back.
@@ -178,109 +172,6 @@ func (s *Store) save(ctx context.Context, kind string, object Object, data map[s
 		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
 	return nil
-}
-
-// MountedSecret is the Secret that workloads mount, as it should be.
-type MountedSecret struct {
-	// Object is the IntrospectionClient, OwnerReference its controller reference.
-	Object         Object
-	OwnerReference metav1.OwnerReference
-	// Name of the Secret, in the object's namespace.
-	Name string
-	// Data, Labels and Annotations. Foreign labels and annotations stay; foreign data goes.
-	Data                map[string][]byte
-	Labels, Annotations map[string]string
-}
-
-// SaveMounted writes the Secret that workloads mount, if it is not so already.
-// It returns whether it repaired one that had been changed, and ErrForeign if the
-// name is taken.
-func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
-	found := &corev1.Secret{}
-	err = s.Reader.Get(ctx, types.NamespacedName{Namespace: m.Object.Namespace, Name: m.Name}, found)
-	if apierrors.IsNotFound(err) {
-		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
-		s.shape(secret, m)
-		if err := s.create(ctx, secret); err != nil {
-			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
-		}
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading Secret %s: %w", m.Name, err)
-	}
-	if !s.owns(found, m.Object, m.OwnerReference.UID) {
-		return false, ErrForeign
-	}
-	changed := found.DeepCopy()
-	s.shape(changed, m)
-	if equality.Semantic.DeepEqual(changed, found) {
-		return false, nil
-	}
-	if err := s.update(ctx, changed); err != nil {
-		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
-	}
-	return true, nil
-}
-
-// ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner
-// reference off so that it outlives the object.
-func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID, name string, retain bool) error {
-	found := &corev1.Secret{}
-	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, found)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading Secret %s: %w", name, err)
-	}
-	if !s.owns(found, object, uid) {
-		return nil
-	}
-	if !retain {
-		precondition := client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}
-		return client.IgnoreNotFound(s.Writer.Delete(ctx, found, precondition))
-	}
-	if len(found.OwnerReferences) == 0 {
-		return nil
-	}
-	found.OwnerReferences = nil
-	return s.update(ctx, found)
-}
-
-// owns says whether a Secret is the object's: by its owner reference, or by our
-// marks, since backup tools strip owner references. Both anybody in the namespace
-// can set, so its type, which nobody can change, must be ours too.
-func (s *Store) owns(secret *corev1.Secret, object Object, uid types.UID) bool {
-	if secret.Type != Type {
-		return false
-	}
-	if controller := metav1.GetControllerOf(secret); controller != nil && controller.UID == uid {
-		return true
-	}
-	return secret.Labels[LabelKind] == KindMounted &&
-		secret.Labels[LabelObject] == object.Hash() &&
-		secret.Labels[LabelInstance] == s.instanceHash()
-}
-
-func (s *Store) shape(secret *corev1.Secret, m MountedSecret) {
-	if secret.Labels == nil {
-		secret.Labels = map[string]string{}
-	}
-	maps.Copy(secret.Labels, m.Labels)
-	if len(m.Annotations) > 0 {
-		if secret.Annotations == nil {
-			secret.Annotations = map[string]string{}
-		}
-		maps.Copy(secret.Annotations, m.Annotations)
-	}
-	s.mark(secret, KindMounted, m.Object)
-	secret.OwnerReferences = slices.DeleteFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool {
-		return o.Controller != nil && *o.Controller // a stale one, of the object before a restore
-	})
-	secret.OwnerReferences = append(secret.OwnerReferences, m.OwnerReference)
-	secret.Data = m.Data
-	secret.StringData = nil
 }
 
 func (s *Store) blank(namespace, kind string, object Object) *corev1.Secret {

@@ -6,9 +6,12 @@ package keycloak_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/providertest"
 	"github.com/introspection-dev/introspection-operator/test/env"
 )
@@ -29,6 +32,53 @@ func TestReal(t *testing.T) {
 	w := newWorld(server.URL(), "acme")
 	t.Run("conformance", func(t *testing.T) { providertest.Run(t, w.harness(t)) })
 	t.Run("traps", func(t *testing.T) { traps(t, w) })
+	t.Run("script", func(t *testing.T) { script(t, w, server) })
+}
+
+// script runs the script of the documentation, and signs in with what it makes.
+func script(t *testing.T, w *world, server *env.Keycloak) {
+	kcadm, err := server.Kcadm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	wrapper := filepath.Join(dir, "kcadm") // with a configuration of its own, or it writes into the home directory
+	content := "#!/bin/sh\nexec " + kcadm + ` "$@" --config ` + filepath.Join(dir, "kcadm.config") + "\n"
+	if err := os.WriteFile(wrapper, []byte(content), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Abs("../../../../docs/servers/keycloak/create-operator-client.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "KCADM="+wrapper, "KC_CLI_PASSWORD="+server.AdminPassword)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", filepath.Base(name), err, out)
+		}
+	}
+	run(wrapper, "config", "credentials", "--server", server.URL(), "--realm", "master", "--user", server.AdminUsername)
+	for range 2 { // the second changes nothing
+		run(path, w.realm, "made-by-script")
+	}
+	read := func(name string) string {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	s := w.session(t, func(o *keycloak.Options) {
+		o.ClientID, o.ClientSecret = read("client_id"), provider.Secret(read("client_secret"))
+	})
+	report, err := s.Probe(t.Context())
+	if err != nil || report.Rights != provider.RightsManage {
+		t.Errorf("what the script made signs in with rights %q, %v", report.Rights, err)
+	}
 }
 
 // realmFile is a realm with the clients of a world, to be imported.
