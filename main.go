@@ -211,7 +211,8 @@ func runWebhook(ctx context.Context, args []string, stderr io.Writer) error {
 	if options.Config, err = webhook.ParseConfig(content); err != nil {
 		return fmt.Errorf("%s: %w", configFile, err)
 	}
-	mgr, err := common.manager(ctrl.Options{Cache: controllers.WebhookCacheOptions(common.namespace)})
+	grace := options.DrainTimeout + 10*time.Second // or the manager cuts the drain short
+	mgr, err := common.manager(ctrl.Options{Cache: controllers.WebhookCacheOptions(common.namespace), GracefulShutdownTimeout: &grace})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
 	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/utils/clock"
 
@@ -86,30 +87,48 @@ type hintWatcher struct {
 // Start watches until the context ends. Nothing is stored, and what was said
 // before it began is not news.
 func (h *hintWatcher) Start(ctx context.Context) error {
-	since := h.clock.Now().Truncate(time.Second)
+	version := ""
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		if err := h.watch(ctx, since); err != nil && ctx.Err() == nil {
+		var err error
+		if version, err = h.watch(ctx, version); err != nil && ctx.Err() == nil {
 			h.log.Error(err, "watching hints")
 		}
 	}, time.Second)
 	return nil
 }
 
-func (h *hintWatcher) watch(ctx context.Context, since time.Time) error {
+// watch goes on from a version, or from now; it returns the version to go on from.
+func (h *hintWatcher) watch(ctx context.Context, version string) (string, error) {
+	if version == "" {
+		list, err := h.events.List(ctx, metav1.ListOptions{Limit: 1})
+		if err != nil {
+			return "", fmt.Errorf("asking for the version to watch from: %w", err)
+		}
+		version = list.ResourceVersion
+	}
 	w, err := h.events.Watch(ctx, metav1.ListOptions{
-		FieldSelector:  fields.Set{"reportingController": hintReporter, "reason": hintReason}.String(),
-		TimeoutSeconds: new(int64(600)),
+		ResourceVersion: version,
+		FieldSelector:   fields.Set{"reportingController": hintReporter, "reason": hintReason}.String(),
+		TimeoutSeconds:  new(int64(600)),
 	})
 	if err != nil {
-		return fmt.Errorf("opening a watch: %w", err)
+		return "", fmt.Errorf("opening a watch: %w", err)
 	}
 	defer w.Stop()
 	for e := range w.ResultChan() {
-		if said, ok := e.Object.(*eventsv1.Event); ok && !said.CreationTimestamp.Time.Before(since) {
+		if e.Type == watch.Error {
+			return "", fmt.Errorf("watching: %w", apierrors.FromObject(e.Object)) // the version is too old by now
+		}
+		said, ok := e.Object.(*eventsv1.Event)
+		if !ok {
+			continue
+		}
+		version = said.ResourceVersion
+		if e.Type == watch.Added { // its end, by age, is no news
 			h.hear(ctx, types.NamespacedName{Namespace: said.Regarding.Namespace, Name: said.Regarding.Name})
 		}
 	}
-	return nil
+	return version, nil
 }
 
 func (h *hintWatcher) hear(ctx context.Context, name types.NamespacedName) {

@@ -78,7 +78,7 @@ func (r *snapshotReconciler) compile(list *v1alpha1.TokenPolicyList) []engine.Po
 		object := &list.Items[i]
 		state, ok := r.compiled[object.UID]
 		if !ok || state.Generation != object.Generation {
-			compiled, err := policy.Compile(object)
+			compiled, err := compileOne(object)
 			state = engine.PolicyState{
 				Ref: token.Ref{Namespace: object.Namespace, Name: object.Name},
 				UID: string(object.UID), Generation: object.Generation, Compiled: compiled, Err: err,
@@ -91,8 +91,22 @@ func (r *snapshotReconciler) compile(list *v1alpha1.TokenPolicyList) []engine.Po
 	return states
 }
 
+// compileOne compiles a tenant's words: what they break is their own policy.
+func compileOne(object *v1alpha1.TokenPolicy) (compiled *policy.Policy, err error) {
+	defer contain(&err)
+	return policy.Compile(object)
+}
+
+// contain makes a panic over one object that object's error.
+func contain(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("a fault of the webhook in reading it (%T)", v)
+	}
+}
+
 // read takes one Secret of the webhook's namespace into the state.
-func (r *snapshotReconciler) read(state *engine.State, secret *corev1.Secret) error {
+func (r *snapshotReconciler) read(state *engine.State, secret *corev1.Secret) (err error) {
+	defer contain(&err)
 	switch secret.Labels[credential.LabelKind] {
 	case credential.KindClient:
 		c, err := credential.DecodeWebhookClient(secret.Data)
@@ -129,7 +143,10 @@ func clientState(c credential.WebhookClient) engine.ClientState {
 	}
 	for _, f := range c.FacadeSecrets {
 		var sum [32]byte
-		if n, err := hex.Decode(sum[:], []byte(f.SHA256)); err != nil || n != len(sum) {
+		if len(f.SHA256) != hex.EncodedLen(len(sum)) {
+			continue
+		}
+		if _, err := hex.Decode(sum[:], []byte(f.SHA256)); err != nil {
 			continue
 		}
 		state.FacadeSecrets = append(state.FacadeSecrets, engine.FacadeSecret{SHA256: sum, NotAfter: f.NotAfter})

@@ -35,7 +35,8 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // not our own status.
 func declared() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || // deleted and made anew while the watch was down
+			e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
 			!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations()) ||
 			!slices.Equal(e.ObjectOld.GetFinalizers(), e.ObjectNew.GetFinalizers())
 	}}
@@ -46,7 +47,7 @@ func serverChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.ClusterAuthorizationServer)
 		after, ok2 := e.ObjectNew.(*v1alpha1.ClusterAuthorizationServer)
-		return !ok1 || !ok2 || before.Generation != after.Generation ||
+		return !ok1 || !ok2 || before.UID != after.UID || before.Generation != after.Generation ||
 			readyReason(before) != readyReason(after) ||
 			!equality.Semantic.DeepEqual(before.Status.Endpoints, after.Status.Endpoints)
 	}}
@@ -64,7 +65,7 @@ func readyReason(s *v1alpha1.ClusterAuthorizationServer) string {
 func conditionsChanged(of func(client.Object) *status, types ...string) predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := of(e.ObjectOld), of(e.ObjectNew)
-		if before == nil || after == nil || before.generation != after.generation {
+		if before == nil || after == nil || before.generation != after.generation || e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
 			return true
 		}
 		return slices.ContainsFunc(types, func(t string) bool {

@@ -48,8 +48,6 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonPending: an earlier step is not done.
 	ReasonPending = "Pending"
-	// ReasonDeleting: the object is being deleted.
-	ReasonDeleting = "Deleting"
 	// ReasonInternalError: a call to the Kubernetes API went wrong; it is tried again.
 	ReasonInternalError = "InternalError"
 )
@@ -68,7 +66,7 @@ const (
 	ReasonInsecureIssuer = "InsecureIssuer"
 	// ReasonSecretNotFound: a Secret that the object names does not exist, or lacks a key.
 	ReasonSecretNotFound = "SecretNotFound"
-	// ReasonInvalidCABundle: the CA bundle is missing, too large or no PEM.
+	// ReasonInvalidCABundle: a key of the CA bundle is missing, too large or no PEM.
 	ReasonInvalidCABundle = "InvalidCABundle"
 	// ReasonCredentialsRefused: the server refused the operator's sign-in.
 	ReasonCredentialsRefused = "CredentialsRefused"

@@ -284,7 +284,7 @@ type ResponseHeader struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z][A-Za-z0-9-]*$')",message="a header's name must start with a letter and hold only letters, digits and hyphens"
-	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['host','authorization','dpop','proxy-authorization','proxy-authenticate','proxy-connection','www-authenticate','cookie','set-cookie','connection','keep-alive','te','trailer','transfer-encoding','upgrade','expect','content-length','content-type','content-encoding','date','location','retry-after','cache-control','introspection-decision','forwarded','x-real-ip','x-original-url','x-original-method']) && !self.lowerAscii().startsWith('x-forwarded-')",message="this header has a meaning of its own: name one of yours, such as X-Auth-Subject"
+	// +kubebuilder:validation:XValidation:rule="!(self.lowerAscii() in ['host','authorization','dpop','proxy-authorization','proxy-authenticate','proxy-connection','www-authenticate','cookie','set-cookie','connection','keep-alive','te','trailer','transfer-encoding','upgrade','expect','content-length','content-type','content-encoding','date','location','retry-after','cache-control','introspection-decision','forwarded','x-real-ip','x-original-url','x-original-method','x-sendfile','content-range','vary','via','server']) && !self.lowerAscii().startsWith('x-forwarded-') && !self.lowerAscii().startsWith('x-accel-')",message="this header has a meaning of its own: name one of yours, such as X-Auth-Subject"
 	Name string `json:"name,omitempty"`
 
 	// claim whose value the header carries, at most 128 characters of name:

@@ -24,14 +24,17 @@ events {}
 http {
   access_log off;
   client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+  # nginx itself passes the challenge of a 401 on, and not that of a 403.
+  map $status_of_authorize $challenge_of_403 { 403 $challenge; }
   server {
     listen LISTEN;
     location / {
       auth_request /authorize;
       auth_request_set $auth_subject $upstream_http_x_auth_subject;
       auth_request_set $auth_username $upstream_http_x_auth_username;
+      auth_request_set $status_of_authorize $upstream_status;
       auth_request_set $challenge $upstream_http_www_authenticate;
-      add_header WWW-Authenticate $challenge always;
+      add_header WWW-Authenticate $challenge_of_403 always;
       proxy_set_header X-Auth-Subject $auth_subject;
       proxy_set_header X-Auth-Username $auth_username;
       proxy_set_header Authorization "";

@@ -126,10 +126,10 @@ func hasOwnMeaning(name string) bool {
 	case "host", "authorization", "proxy-authorization", "proxy-authenticate", "proxy-connection", "www-authenticate",
 		"cookie", "set-cookie", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
 		"content-length", "content-type", "content-encoding", "date", "location", "retry-after", "cache-control",
-		"introspection-decision", "forwarded", "x-original-url", "x-original-method", "x-real-ip", "dpop", "expect":
+		"introspection-decision", "forwarded", "x-original-url", "x-original-method", "x-real-ip", "dpop", "expect", "x-sendfile", "content-range", "vary", "via", "server":
 		return true
 	default:
-		return strings.HasPrefix(name, "x-forwarded-")
+		return strings.HasPrefix(name, "x-forwarded-") || strings.HasPrefix(name, "x-accel-") // nginx obeys the latter
 	}
 }
 

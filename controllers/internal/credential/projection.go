@@ -104,7 +104,7 @@ func (c WebhookClient) encode() ([]byte, error) {
 // DecodeWebhookClient reads the Secret's data of a webhook's client.
 func DecodeWebhookClient(data map[string][]byte) (WebhookClient, error) {
 	var w clientWire
-	if err := json.Unmarshal(data[keyClient], &w); err != nil || w.Object.Name == "" || w.ClientID == "" {
+	if err := json.Unmarshal(data[keyClient], &w); err != nil || w.Object.Namespace == "" || w.Object.Name == "" || w.UID == "" || w.Server == "" || w.ClientID == "" {
 		return WebhookClient{}, fmt.Errorf("client: %w", errBroken)
 	}
 	c := WebhookClient{
@@ -125,7 +125,7 @@ func (s WebhookServer) encode() ([]byte, error) {
 // DecodeWebhookServer reads the Secret's data of a webhook's server.
 func DecodeWebhookServer(data map[string][]byte) (WebhookServer, error) {
 	var s WebhookServer
-	if err := json.Unmarshal(data[keyServer], &s); err != nil || s.Name == "" || s.IntrospectionEndpoint == "" {
+	if err := json.Unmarshal(data[keyServer], &s); err != nil || s.Name == "" || s.UID == "" || s.Issuer == "" || s.IntrospectionEndpoint == "" {
 		return WebhookServer{}, fmt.Errorf("server: %w", errBroken)
 	}
 	return s, nil

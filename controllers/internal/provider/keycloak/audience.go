@@ -164,14 +164,14 @@ func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence)
 	if err != nil {
 		return false, err
 	}
-	list, have, other := "default-client-scopes", at.DefaultScopes, at.OptionalScopes
-	if a.audience.Mode == provider.AudienceOnRequest {
-		list, have, other = "optional-client-scopes", at.OptionalScopes, at.DefaultScopes
-	} else if !slices.Contains(have, a.scope) && audiences(have) >= a.audience.MaxPerTokenClient {
-		return false, &provider.Error{Kind: provider.KindTooManyAudiences, Op: "map the audience", Subject: a.to}
-	}
 	if a.isAt(at) {
 		return false, nil
+	}
+	list, other := "default-client-scopes", at.OptionalScopes
+	if a.audience.Mode == provider.AudienceOnRequest {
+		list, other = "optional-client-scopes", at.DefaultScopes
+	} else if audiences(at.DefaultScopes) >= a.audience.MaxPerTokenClient {
+		return false, &provider.Error{Kind: provider.KindTooManyAudiences, Op: "map the audience", Subject: a.to}
 	}
 	if slices.Contains(other, a.scope) {
 		// Attached in the other way, attaching changes nothing and is answered as if it had.

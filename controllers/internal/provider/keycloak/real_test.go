@@ -37,6 +37,7 @@ func TestReal(t *testing.T) {
 
 // script runs the script of the documentation, and signs in with what it makes.
 func script(t *testing.T, w *world, server *env.Keycloak) {
+	t.Helper()
 	kcadm, err := server.Kcadm()
 	if err != nil {
 		t.Fatal(err)

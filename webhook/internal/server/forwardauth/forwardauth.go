@@ -89,6 +89,12 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server
 		deny(w, &d)
 		return
 	}
+	// The policy may have changed since its names were looked at: what is sent decides.
+	if message := aliases(r.Header, namesOf(d.Headers)); message != "" {
+		h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, gateway.Name, token.ReasonInvalidRequest, message)
+		deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
+		return
+	}
 	u := sendable(d.Headers, gateway.Kind)
 	if err := r.Context().Err(); err != nil {
 		u = server.OutOfTime(err)
@@ -99,6 +105,14 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server
 		return
 	}
 	allow(w, d.Headers)
+}
+
+func namesOf(headers []token.Header) []string {
+	names := make([]string, len(headers))
+	for i := range headers {
+		names[i] = headers[i].Name
+	}
+	return names
 }
 
 func (h *Handler) refused(r *http.Request, call server.Call, gateway string, reason token.Reason, message string) {

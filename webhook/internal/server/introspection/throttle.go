@@ -6,6 +6,7 @@ package introspection
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,8 +49,9 @@ func (t *throttle) allow(remote, id string) bool {
 	prefix := prefixOf(remote)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// A clone: the id is a piece of the body, which the map would keep.
 	byAddress := t.limiter(failing{address: prefix}, addressRate, addressBurst).AllowN(now, 1)
-	byCaller := t.limiter(failing{address: prefix, id: id[:min(len(id), maxThrottledID)], byID: true}, callerRate, callerBurst).AllowN(now, 1)
+	byCaller := t.limiter(failing{address: prefix, id: strings.Clone(id[:min(len(id), maxThrottledID)]), byID: true}, callerRate, callerBurst).AllowN(now, 1)
 	return byAddress && byCaller
 }
 
