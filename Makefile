@@ -7,6 +7,9 @@ SHELL := /usr/bin/env bash
 
 # Binaries too large for the repository: built once, kept here.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/introspection-operator
+# A cache for each checkout: shared, its findings name the files of another one, and
+# no rule for a path fits them.
+export GOLANGCI_LINT_CACHE := $(CACHE)/lint$(subst /,-,$(CURDIR))
 TOOL := hack/tool.sh
 TOOL_BIN := $(CACHE)/bin
 

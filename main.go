@@ -153,6 +153,9 @@ func runController(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	c.SystemNamespace = common.namespace
 	c.WebhookURL, c.AuthorizeURL = strings.TrimSuffix(c.WebhookURL, "/"), strings.TrimSuffix(c.AuthorizeURL, "/")
+	if c.DriftInterval <= 0 {
+		return errors.New("--drift-interval must be positive")
+	}
 	if c.SystemNamespace == c.WebhookNamespace {
 		return errors.New("--namespace and --webhook-namespace must differ: the webhook may read every Secret of its own")
 	}

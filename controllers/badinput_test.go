@@ -158,7 +158,7 @@ func TestBadClients(t *testing.T) {
 		},
 		"server not ready": {
 			prepare:   func(w *world) { w.idp.SetRoles(operatorID) },
-			condition: v1alpha1.ConditionRegistered, value: metav1.ConditionFalse, reason: v1alpha1.ReasonServerNotReady,
+			condition: v1alpha1.ConditionRegistered, value: metav1.ConditionUnknown, reason: v1alpha1.ReasonServerNotReady,
 			says: "is not Ready (MissingRights)",
 		},
 		"a namespace without access": {
@@ -188,7 +188,7 @@ func TestBadClients(t *testing.T) {
 				w.idp.AddClient(keycloak.Client{ID: w.tenant + ".orders", Secret: "somebody-elses"})
 			},
 			condition: v1alpha1.ConditionRegistered, value: metav1.ConditionFalse, reason: v1alpha1.ReasonOwnershipConflict,
-			says: "Set another spec.clientID, or delete that client", stalled: true,
+			says: "Set another spec.clientID in a new object, or delete that client", stalled: true,
 		},
 		"a client id of another owner": {
 			prepare: func(w *world) {

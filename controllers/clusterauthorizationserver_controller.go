@@ -5,7 +5,9 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,17 +78,21 @@ func (s *serverScope) status() status {
 
 // reach fetches the server's metadata.
 func (s *serverScope) reach(ctx context.Context) (outcome, error) {
-	if s.object.Spec.Issuer[:5] != "https" && !s.config.AllowInsecureLoopback {
-		return outcome{}, userMustAct(v1alpha1.ReasonInsecureIssuer, "The issuer is http. Use https; for a try-out on a loopback address start the operator with --allow-insecure-loopback.")
-	}
-	var err error
-	if s.conn, err = s.sessions.connect(ctx, s.object); err != nil {
+	namespaces, err := s.namespaces(ctx)
+	if err != nil {
 		return outcome{}, err
 	}
-	if s.object.Status.Endpoints != nil {
-		if err := s.saveServer(ctx); err != nil { // access may be withdrawn while the server is down
-			return outcome{}, err
+	// Access may be withdrawn while the server can't be reached, or the object is broken.
+	if err := s.store.SaveServerNamespaces(ctx, s.object.Name, namespaces); err != nil {
+		return outcome{}, err
+	}
+	for _, url := range []string{s.object.Spec.Issuer, connectionURL(s.object), adminURL(s.object)} {
+		if !strings.HasPrefix(url, "https://") && !s.config.AllowInsecureLoopback {
+			return outcome{}, userMustAct(v1alpha1.ReasonInsecureIssuer, "%s is http. Use https; for a try-out on a loopback address start the operator with --allow-insecure-loopback.", url)
 		}
+	}
+	if s.conn, err = s.sessions.connect(ctx, s.object); err != nil {
+		return outcome{}, err
 	}
 	s.metadata, err = provider.Discover(ctx, s.conn.http, s.object.Spec.Issuer, connectionURL(s.object))
 	if err != nil {
@@ -130,19 +136,14 @@ func (s *serverScope) verifyIssuer(context.Context) (outcome, error) {
 	return outcome{v1alpha1.ReasonSucceeded, "The metadata names this issuer."}, nil
 }
 
-// project writes what the webhook needs to ask this server.
+// project writes what the webhook needs to ask this server. A server that can't be
+// reached keeps the record that it has: the data plane goes on.
 func (s *serverScope) project(ctx context.Context) (outcome, error) {
-	return outcome{}, s.saveServer(ctx)
-}
-
-// saveServer writes the webhook's record of the server. A server that can't be
-// reached keeps the endpoints that it has: the data plane goes on.
-func (s *serverScope) saveServer(ctx context.Context) error {
 	namespaces, err := s.namespaces(ctx)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	return s.store.SaveServer(ctx, credential.WebhookServer{
+	return outcome{}, s.store.SaveServer(ctx, credential.WebhookServer{
 		Name: s.object.Name, UID: string(s.object.UID), Issuer: s.object.Spec.Issuer,
 		IntrospectionEndpoint: s.object.Status.Endpoints.Introspection, HostHeader: hostHeader(s.object),
 		CA: string(s.conn.ca), Timeout: callTimeout(s.object), Namespaces: namespaces,
@@ -200,14 +201,13 @@ func (s *serverScope) authenticate(ctx context.Context) (outcome, error) {
 
 // finalize lets the server go when no client refers to it.
 func (s *serverScope) finalize(ctx context.Context) (ctrl.Result, error) {
-	clients := &v1alpha1.IntrospectionClientList{}
-	if err := s.List(ctx, clients, client.MatchingFields{indexServer: s.object.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return ctrl.Result{}, fmt.Errorf("listing the clients of a server: %w", err)
+	user, err := s.user(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	if n := len(clients.Items); n > 0 {
-		first := clients.Items[0]
+	if user != nil {
 		_, _ = s.status().halted(v1alpha1.ConditionReady, worldMustChange(time.Minute, v1alpha1.ReasonInUse,
-			"%d IntrospectionClients refer to this server, %s/%s among them. It goes when they are deleted.", n, first.Namespace, first.Name))
+			"IntrospectionClients are registered at this server, %s/%s among them. It goes when they are deleted.", user.Namespace, user.Name))
 		return ctrl.Result{RequeueAfter: jitter(time.Minute)}, nil
 	}
 	if err := s.store.DeleteServer(ctx, s.object.Name); err != nil {
@@ -215,4 +215,26 @@ func (s *serverScope) finalize(ctx context.Context) (ctrl.Result, error) {
 	}
 	s.sessions.forget(s.object.UID)
 	return ctrl.Result{}, removeFinalizer(ctx, s.Client, s.object)
+}
+
+// user is a client that is registered at the server, if there is one. It looks
+// live: one that a cache does not know yet could never be cleaned up. Who only
+// refers to the server, without access, does not hold it.
+func (s *serverScope) user(ctx context.Context) (*v1alpha1.IntrospectionClient, error) {
+	clients := &v1alpha1.IntrospectionClientList{}
+	if err := s.store.Reader.List(ctx, clients, client.MatchingFields{indexServer: s.object.Name}); err != nil {
+		return nil, fmt.Errorf("listing the clients of a server: %w", err)
+	}
+	for i := range clients.Items {
+		c := &clients.Items[i]
+		record, err := s.store.LoadRecord(ctx, credential.Object{Namespace: c.Namespace, Name: c.Name})
+		broken := errors.Is(err, credential.ErrBroken) // but there
+		if err != nil && !broken {
+			return nil, err
+		}
+		if record != nil || broken {
+			return c, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // nobody is no error
 }

@@ -43,7 +43,7 @@ func ofProvider(err error, server string) error {
 			"Token client %q carries as many APIs as access.audience.maxPerTokenClient of ClusterAuthorizationServer %s allows, and each makes its tokens longer. Use spec.audience.mode OnRequest, other token clients, or have the platform team raise the cap.", e.Subject, server)
 	case provider.KindConflict:
 		return userMustAct(v1alpha1.ReasonOwnershipConflict,
-			"Something of that name exists at the server and is not this object's (%s).%s Set another spec.clientID, or delete it at the server.", e.Op, owned(e.Subject))
+			"Something of that name exists at the server and is not this object's (%s).%s Set another spec.clientID in a new object, or delete it at the server.", e.Op, owned(e.Subject))
 	case provider.KindInvalid:
 		return userMustAct(v1alpha1.ReasonInvalidRegistration, "The authorization server refuses the registration (%s).%s Correct the spec.", e.Op, said)
 	case provider.KindRateLimited:

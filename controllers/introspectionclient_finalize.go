@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,7 +26,7 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 		return outcome{}, nil
 	}
 	var err error
-	if s.record, err = s.store.LoadRecord(ctx, s.id()); err != nil {
+	if s.record, err = s.loadRecord(ctx); err != nil {
 		return outcome{}, err
 	}
 	retain, err := s.retractRegistration(ctx)
@@ -38,7 +39,7 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 	if err := s.store.DeleteClient(ctx, s.id()); err != nil {
 		return outcome{}, err
 	}
-	if !retain { // a retained record gives the object, made anew, the same credentials
+	if !retain && !s.foreignRecord() { // a retained record gives the object, made anew, the same credentials
 		if err := s.store.DeleteRecord(ctx, s.id()); err != nil {
 			return outcome{}, err
 		}
@@ -71,6 +72,9 @@ func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err
 		return false, worldMustChange(time.Minute, v1alpha1.ReasonServerNotFound,
 			"The registration of %s can't be deleted: there is no ClusterAuthorizationServer %s to reach it by. Create it again, or take the finalizer %s off and delete the client at the server yourself.", s.record.ClientID, name, v1alpha1.Finalizer)
 	}
+	if s.foreignRecord() {
+		return false, nil // an earlier object's, at another server: this one was refused and has made nothing
+	}
 	if s.session, err = s.sessions.lookup(ctx, s.server); err != nil {
 		return false, err
 	}
@@ -87,18 +91,19 @@ func (s *clientScope) retained() bool {
 		(s.server == nil || (s.server.Spec.Access != nil && s.server.Spec.Access.Retain == v1alpha1.Allowed))
 }
 
+// foreignRecord says that the record is of an earlier object of this name.
+func (s *clientScope) foreignRecord() bool {
+	return s.record != nil && s.server != nil && !s.continues(s.record)
+}
+
 // registered is how the registration is found: by the record, else by what the
 // object would have been registered as.
 func (s *clientScope) registered() provider.Identity {
 	if s.record != nil {
 		return s.record.Identity()
 	}
-	clientID := s.object.Spec.ClientID
-	if clientID == "" {
-		clientID = expand(s.server.Spec.ClientIDTemplate, s.object.Namespace, s.object.Name)
-	}
 	return provider.Identity{
-		ClientID: clientID, RegistrationID: s.object.Status.RegistrationID,
+		ClientID: cmp.Or(s.object.Spec.ClientID, s.object.Status.ClientID, expand(s.server.Spec.ClientIDTemplate, s.object.Namespace, s.object.Name)), RegistrationID: s.object.Status.RegistrationID,
 		Owner: ownerMark(s.config.Instance, s.object.Namespace, s.object.Name),
 	}
 }

@@ -70,14 +70,14 @@ func (s *clientScope) resolveAccess(ctx context.Context) error {
 // resolveServer waits for the server and takes its session.
 func (s *clientScope) resolveServer(ctx context.Context) error {
 	if !s.server.DeletionTimestamp.IsZero() {
-		return worldMustChange(time.Minute, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s is being deleted.", s.server.Name)
+		return othersFirst(time.Minute, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s is being deleted.", s.server.Name)
 	}
 	ready := apimeta.FindStatusCondition(s.server.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || s.server.Status.Endpoints == nil {
-		return worldMustChange(30*time.Second, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s was not looked at yet.", s.server.Name)
+		return othersFirst(30*time.Second, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s was not looked at yet.", s.server.Name)
 	}
 	if ready.Status != "True" {
-		return worldMustChange(30*time.Second, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s is not Ready (%s): %s", s.server.Name, ready.Reason, ready.Message)
+		return othersFirst(30*time.Second, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s is not Ready (%s): %s", s.server.Name, ready.Reason, ready.Message)
 	}
 	var err error
 	s.session, err = s.sessions.lookup(ctx, s.server)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
@@ -24,7 +23,7 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	active := s.record.Active()
 	err := s.verifier.ask(ctx, s.server, s.session.http, introspect.Credential{ClientID: s.record.ClientID, Secret: introspect.Secret(active.Secret.Reveal())})
 	if errors.Is(err, introspect.ErrCredentialsRefused) {
-		return outcome{}, worldMustChange(2*time.Second, v1alpha1.ReasonNotYetAccepted, "The server does not accept the registered credentials at its introspection endpoint yet.")
+		return outcome{}, tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the registered credentials at its introspection endpoint yet; it is asked again.")
 	}
 	if err != nil {
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token: %v. It is asked again.", err)

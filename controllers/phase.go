@@ -46,6 +46,8 @@ type halt struct {
 	reason, message string
 	after           time.Duration
 	err             error
+	// unlearned says that nothing was learned about the condition.
+	unlearned bool
 }
 
 func (h *halt) Error() string {
@@ -65,6 +67,12 @@ func userMustAct(reason, format string, args ...any) error {
 // worldMustChange ends a reconciliation for a while.
 func worldMustChange(after time.Duration, reason, format string, args ...any) error {
 	return &halt{verdict: later, reason: reason, message: fmt.Sprintf(format, args...), after: after}
+}
+
+// othersFirst ends a reconciliation for a while, with nothing learned: something
+// that it needs is not there yet.
+func othersFirst(after time.Duration, reason, format string, args ...any) error {
+	return &halt{verdict: later, reason: reason, message: fmt.Sprintf(format, args...), after: after, unlearned: true}
 }
 
 // tryAgain ends a reconciliation; the next comes after a growing pause.
@@ -116,8 +124,8 @@ func (s status) run(ctx context.Context, interval time.Duration, phases ...phase
 func (s status) halted(condition string, err error) (ctrl.Result, error) {
 	h := haltOf(err)
 	value := metav1.ConditionFalse
-	if h.verdict == retry {
-		value = metav1.ConditionUnknown // nothing was learned about it
+	if h.verdict == retry || h.unlearned {
+		value = metav1.ConditionUnknown
 	}
 	s.set(condition, value, h.reason, h.message)
 	s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, h.reason, h.message)

@@ -4,11 +4,13 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
@@ -71,8 +73,9 @@ type connection struct {
 func (s *sessions) lookup(ctx context.Context, server *v1alpha1.ClusterAuthorizationServer) (*session, error) {
 	s.mu.Lock()
 	found := s.open[server.UID]
+	current := found != nil && found.generation == server.Generation
 	s.mu.Unlock()
-	if found != nil && found.generation == server.Generation {
+	if current {
 		return found, nil
 	}
 	conn, err := s.connect(ctx, server)
@@ -166,7 +169,7 @@ func (s *sessions) credentials(ctx context.Context, ref *v1alpha1.SecretReferenc
 		return "", "", err
 	}
 	for _, key := range []string{"client_id", "client_secret"} {
-		if len(data[key]) == 0 {
+		if len(bytes.TrimSpace(data[key])) == 0 {
 			return "", "", userMustAct(v1alpha1.ReasonSecretNotFound,
 				"Secret %s/%s has no key %s. It needs client_id and client_secret of the client that the operator signs in with.", s.namespace, ref.SecretName, key)
 		}
@@ -189,10 +192,27 @@ func (s *sessions) caBundle(ctx context.Context, ref *v1alpha1.CABundleReference
 		return nil, userMustAct(v1alpha1.ReasonInvalidCABundle, "%s %s/%s has no key %s.", ref.Kind, s.namespace, ref.Name, ref.Key)
 	case len(bundle) > maxCABundle:
 		return nil, userMustAct(v1alpha1.ReasonInvalidCABundle, "%s %s/%s: key %s is larger than 256 KiB.", ref.Kind, s.namespace, ref.Name, ref.Key)
-	case !x509.NewCertPool().AppendCertsFromPEM(bundle):
+	}
+	certificates := certificatesOf(bundle)
+	if !x509.NewCertPool().AppendCertsFromPEM(certificates) {
 		return nil, userMustAct(v1alpha1.ReasonInvalidCABundle, "%s %s/%s: key %s holds no PEM certificate.", ref.Kind, s.namespace, ref.Name, ref.Key)
 	}
-	return bundle, nil
+	return certificates, nil
+}
+
+// certificatesOf takes the certificates out of a PEM file, and leaves a key that
+// stands beside them: the bundle gets into Secrets that workloads mount.
+func certificatesOf(bundle []byte) []byte {
+	var certificates []byte
+	for {
+		var block *pem.Block
+		if block, bundle = pem.Decode(bundle); block == nil {
+			return certificates
+		}
+		if block.Type == "CERTIFICATE" {
+			certificates = append(certificates, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+		}
+	}
 }
 
 // data reads a Secret or ConfigMap of the operator's namespace.

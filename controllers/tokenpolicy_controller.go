@@ -81,6 +81,9 @@ func (s *policyScope) findClients(ctx context.Context) (outcome, error) {
 		if err != nil {
 			return outcome{}, fmt.Errorf("reading IntrospectionClient %s: %w", name, err)
 		}
+		if r := apimeta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionRegistered); r != nil && r.Reason == v1alpha1.ReasonAccessDenied {
+			return outcome{}, worldMustChange(stalledPause, v1alpha1.ReasonAccessDenied, "IntrospectionClient %s: %s", name, r.Message)
+		}
 		for _, needed := range []string{v1alpha1.ConditionVerified, v1alpha1.ConditionPublished} {
 			if !apimeta.IsStatusConditionTrue(c.Status.Conditions, needed) {
 				return outcome{}, worldMustChange(time.Minute, v1alpha1.ReasonClientNotReady,

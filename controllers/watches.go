@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -110,13 +111,16 @@ func request(namespace, name string) reconcile.Request {
 }
 
 func (r *serverReconciler) register(mgr manager.Manager) error {
-	all := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) requests {
-		return r.serversWhere(ctx, func(*v1alpha1.ClusterAuthorizationServer) bool { return true })
+	granting := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests { // asked for the old labels and the new
+		return r.serversWhere(ctx, func(s *v1alpha1.ClusterAuthorizationServer) bool {
+			selector, err := accessSelector(s)
+			return err != nil || selector.Matches(labels.Set(o.GetLabels()))
+		})
 	})
 	return builder.ControllerManagedBy(mgr).Named("clusterauthorizationserver").
 		For(&v1alpha1.ClusterAuthorizationServer{}, builder.WithPredicates(declared())).
 		Watches(&v1alpha1.IntrospectionClient{}, handler.EnqueueRequestsFromMapFunc(r.serverInDeletion), builder.WithPredicates(deletions())).
-		Watches(&corev1.Namespace{}, all, builder.WithPredicates(labelsChanged())).
+		Watches(&corev1.Namespace{}, granting, builder.WithPredicates(labelsChanged())).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.ofConfigMap)).
 		WithOptions(options(4)).
@@ -248,7 +252,7 @@ func (r *policyReconciler) register(mgr manager.Manager) error {
 	return builder.ControllerManagedBy(mgr).Named("tokenpolicy").
 		For(&v1alpha1.TokenPolicy{}, builder.WithPredicates(declared())).
 		Watches(&v1alpha1.IntrospectionClient{}, handler.EnqueueRequestsFromMapFunc(r.ofClient),
-			builder.WithPredicates(conditionsChanged(statusOf, v1alpha1.ConditionVerified, v1alpha1.ConditionPublished))).
+			builder.WithPredicates(conditionsChanged(statusOf, v1alpha1.ConditionRegistered, v1alpha1.ConditionVerified, v1alpha1.ConditionPublished))).
 		WithOptions(options(2)).
 		Complete(r)
 }

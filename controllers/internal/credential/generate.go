@@ -14,8 +14,18 @@ import (
 // NewValue makes a secret of 256 random bits, in characters that need no
 // encoding in a form, a header, an environment or a URL.
 func NewValue(now time.Time) Value {
-	return Value{Secret: provider.Secret(random(32)), IssuedAt: now.UTC().Truncate(time.Second)}
+	return Value{Secret: provider.Secret(random(secretBytes)), IssuedAt: now.UTC().Truncate(time.Second)}
 }
+
+// IsOfOurs says that a secret has the shape of those that NewValue makes: a tenant
+// may have put another, weaker one where it is read back from.
+func IsOfOurs(s provider.Secret) bool {
+	b, err := base64.RawURLEncoding.DecodeString(s.Reveal())
+	return err == nil && len(b) == secretBytes
+}
+
+// secretBytes are the random bytes of a secret.
+const secretBytes = 32
 
 // NewFence makes a value that no other fence has.
 func NewFence() string { return random(12) }

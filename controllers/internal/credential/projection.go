@@ -105,7 +105,7 @@ func (c WebhookClient) encode() ([]byte, error) {
 func DecodeWebhookClient(data map[string][]byte) (WebhookClient, error) {
 	var w clientWire
 	if err := json.Unmarshal(data[keyClient], &w); err != nil || w.Object.Namespace == "" || w.Object.Name == "" || w.UID == "" || w.Server == "" || w.ClientID == "" {
-		return WebhookClient{}, fmt.Errorf("client: %w", errBroken)
+		return WebhookClient{}, fmt.Errorf("client: %w", ErrBroken)
 	}
 	c := WebhookClient{
 		Object: w.Object, UID: w.UID, Server: w.Server, ClientID: w.ClientID, Verified: w.Verified,
@@ -126,7 +126,7 @@ func (s WebhookServer) encode() ([]byte, error) {
 func DecodeWebhookServer(data map[string][]byte) (WebhookServer, error) {
 	var s WebhookServer
 	if err := json.Unmarshal(data[keyServer], &s); err != nil || s.Name == "" || s.UID == "" || s.Issuer == "" || s.IntrospectionEndpoint == "" {
-		return WebhookServer{}, fmt.Errorf("server: %w", errBroken)
+		return WebhookServer{}, fmt.Errorf("server: %w", ErrBroken)
 	}
 	return s, nil
 }

@@ -136,17 +136,17 @@ func (r *Record) encode() ([]byte, error) {
 	})
 }
 
-// errBroken is all that is said of a record that can't be read: a JSON error may
+// ErrBroken is all that is said of a record that can't be read: a JSON error may
 // quote what it stumbled over.
-var errBroken = errors.New("the stored data can't be read")
+var ErrBroken = errors.New("the stored data can't be read")
 
 func decodeRecord(data []byte) (*Record, error) {
 	var w recordWire
 	if err := json.Unmarshal(data, &w); err != nil {
-		return nil, fmt.Errorf("record: %w", errBroken)
+		return nil, fmt.Errorf("record: %w", ErrBroken)
 	}
 	if w.Object.Name == "" || w.ClientID == "" || w.Facade == nil || w.Facade.Secret == "" || (w.Current == nil && w.Next == nil) {
-		return nil, fmt.Errorf("record lacks a member: %w", errBroken)
+		return nil, fmt.Errorf("record lacks a member: %w", ErrBroken)
 	}
 	return &Record{
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,

@@ -142,6 +142,25 @@ func (s *Store) SaveServer(ctx context.Context, server WebhookServer) error {
 	return s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
 }
 
+// SaveServerNamespaces brings the namespaces up to date in the webhook's view of a
+// server, if there is one.
+func (s *Store) SaveServerNamespaces(ctx context.Context, name string, namespaces []string) error {
+	found := &corev1.Secret{}
+	key := types.NamespacedName{Namespace: s.WebhookNamespace, Name: KindServer + "-" + Object{Name: name}.Hash()}
+	if err := s.Reader.Get(ctx, key, found); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("reading the webhook's record of server %s: %w", name, err)
+	}
+	server, err := DecodeWebhookServer(found.Data)
+	if err != nil {
+		return nil //nolint:nilerr // a broken one is written anew when the server is reached, and serves nobody
+	}
+	server.Namespaces = namespaces
+	return s.SaveServer(ctx, server)
+}
+
 // DeleteServer removes the webhook's view of a server.
 func (s *Store) DeleteServer(ctx context.Context, name string) error {
 	return s.remove(ctx, s.WebhookNamespace, KindServer, Object{Name: name})

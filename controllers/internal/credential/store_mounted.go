@@ -58,6 +58,13 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if equality.Semantic.DeepEqual(changed, found) {
 		return false, nil
 	}
+	if found.Immutable != nil && *found.Immutable { // somebody's; it could never be put right again
+		if err := s.Writer.Delete(ctx, found, client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}); err != nil {
+			return false, fmt.Errorf("replacing Secret %s: %w", m.Name, err)
+		}
+		changed.UID, changed.ResourceVersion, changed.Immutable = "", "", nil
+		return true, s.create(ctx, changed)
+	}
 	if err := s.update(ctx, changed); err != nil {
 		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
 	}

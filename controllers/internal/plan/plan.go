@@ -52,9 +52,9 @@ func Decide(in Input) Plan {
 	case !in.Exists:
 		return Plan{Action: Create, Message: fmt.Sprintf("registering client %s", in.ClientID)}
 	case in.FoundOwner == "":
-		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and nobody's owner mark is on it, so it was not made by this operator. Set another spec.clientID, or delete that client at the server.", in.ClientID)}
+		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and nobody's owner mark is on it, so it was not made by this operator. Set another spec.clientID in a new object, or delete that client at the server.", in.ClientID)}
 	case in.FoundOwner != in.Owner:
-		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID, or delete it where it belongs.", in.ClientID, printable(in.FoundOwner), in.Owner)}
+		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID in a new object, or delete it where it belongs.", in.ClientID, printable(in.FoundOwner), in.Owner)}
 	case len(in.Drift) > 0:
 		return Plan{Action: Update, Restores: in.Registered, Message: fmt.Sprintf("client %s was changed at the server; put right: %s", in.ClientID, strings.Join(in.Drift, ", "))}
 	default:
