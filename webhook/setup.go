@@ -110,7 +110,7 @@ func New(opts Options) (*Server, error) {
 	gateways.Route = server.Route{First: forwardauth.Path, Below: true}
 	gateways.ClientCertificates = true
 	gateways.Handler = forwardauth.New(forwardauth.Options{
-		Decider: opts.Engine, Caller: server.NewCallers(opts.Config.gateways, opts.Clock).Identify, Record: record,
+		Decider: opts.Engine, Caller: server.NewCallers(opts.Config.gateways, opts.Clock).Identify, Record: record, Clock: opts.Clock,
 	})
 	s := &Server{}
 	if s.introspection, err = server.New(facade); err != nil {

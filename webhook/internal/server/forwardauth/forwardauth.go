@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -31,10 +34,21 @@ type Options struct {
 	Decider Decider
 	Caller  CallerFunc
 	Record  server.RecordFunc
+	// Clock is the time.
+	Clock func() time.Time
 }
+
+// Strangers get so many lines in the log; they are counted all the same.
+const (
+	strangerRate  = 1 // a second
+	strangerBurst = 20
+)
 
 // Handler answers gateways.
 type Handler struct {
+	clock     func() time.Time
+	strangers *rate.Limiter
+
 	decider Decider
 	caller  CallerFunc
 	record  server.RecordFunc
@@ -44,7 +58,10 @@ var _ server.Surface = (*Handler)(nil)
 
 // New answers gateways.
 func New(opts Options) *Handler {
-	return &Handler{decider: opts.Decider, caller: opts.Caller, record: opts.Record}
+	return &Handler{
+		clock: opts.Clock, strangers: rate.NewLimiter(strangerRate, strangerBurst),
+		decider: opts.Decider, caller: opts.Caller, record: opts.Record,
+	}
 }
 
 // Answer implements server.Surface.
@@ -53,7 +70,10 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 	if !ok { // the user's token is not at fault: no 401
 		const message = "This gateway is not one that the platform declared: " +
 			"its client certificate and the webhook's gateways (certificateSAN, clientCA) do not match."
-		h.refused(r, call, "", token.ReasonCallerUnknown, message)
+		h.record(r.Context(), server.Refusal{
+			Surface: token.SurfaceForwardAuth, Call: call, Reason: token.ReasonCallerUnknown, Message: message, Remote: r.RemoteAddr,
+			Quiet: !h.strangers.AllowN(h.clock(), 1),
+		})
 		h.Undecided(w, &token.Undecided{Reason: token.ReasonCallerUnknown, Message: message})
 		return
 	}

@@ -25,7 +25,7 @@ const path = "/authorize/shop/orders"
 func serve(t *testing.T, e *engine, kind server.Kind) *fixture {
 	t.Helper()
 	return start(t, &fixture{engine: e}, server.Route{First: forwardauth.Path, Below: true}, func(record server.RecordFunc) server.Surface {
-		return forwardauth.New(forwardauth.Options{Decider: e, Record: record, Caller: func(*http.Request) (*server.Gateway, bool) {
+		return forwardauth.New(forwardauth.Options{Decider: e, Record: record, Clock: func() time.Time { return time.Unix(1, 0) }, Caller: func(*http.Request) (*server.Gateway, bool) {
 			return &server.Gateway{Name: "edge", Kind: kind}, kind != ""
 		}})
 	})
@@ -50,12 +50,12 @@ func TestRFC6750Requests(t *testing.T) {
 		"long":                      {"what is too long is the policy's to say", server.Nginx, bearer(strings.Repeat("t", 17<<10)), strings.Repeat("t", 17<<10), true},
 		"thousands of dots":         {"the policy refuses them", server.Nginx, bearer(strings.Repeat(".", 8<<10)), strings.Repeat(".", 8<<10), true},
 		"none":                      {"the policy's answer says so", server.Nginx, nil, "", true},
-		"empty":                     {"no token", server.Nginx, http.Header{"Authorization": {""}}, "", false},
+		"empty":                     {"no token", server.Nginx, http.Header{"Authorization": {""}}, "", true},
 		"scheme alone":              {"no token", server.Nginx, http.Header{"Authorization": {"Bearer"}}, "", false},
 		"padding alone":             {"no token", server.Nginx, bearer("=="), "", false},
-		"another scheme":            {"no bearer token", server.Nginx, http.Header{"Authorization": {"Basic dTpw"}}, "", false},
-		"DPoP":                      {"no proof is checked", server.Nginx, http.Header{"Authorization": {"DPoP t"}}, "", false},
-		"tab":                       {"no blank", server.Nginx, http.Header{"Authorization": {"Bearer\tt"}}, "", false},
+		"another scheme":            {"no bearer token: RFC 6750 section 3.1", server.Nginx, http.Header{"Authorization": {"Basic dTpw"}}, "", true},
+		"DPoP":                      {"no bearer token either", server.Nginx, http.Header{"Authorization": {"DPoP t"}}, "", true},
+		"tab":                       {"no blank", server.Nginx, http.Header{"Authorization": {"Bearer\tt"}}, "", true},
 		"two headers":               {"which one is it?", server.Nginx, http.Header{"Authorization": {"Bearer t", "Bearer u"}}, "", false},
 		"merged":                    {"Envoy merges two", server.Nginx, bearer("t,Bearer u"), "", false},
 		"CVE-2023-27488":            {"bytes that no token has", server.Nginx, bearer("t\xff\xfe"), "", false},
@@ -258,10 +258,23 @@ func TestCannotTell(t *testing.T) {
 	}
 }
 
+// TestStrangersDoNotFloodTheLog: whoever proves nothing writes few lines.
+func TestStrangersDoNotFloodTheLog(t *testing.T) {
+	f := serve(t, &engine{}, "")
+	for range 50 {
+		if resp, _ := f.do(t, http.MethodGet, path, nil); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Fatalf("answered %d", resp.StatusCode)
+		}
+	}
+	if lines := strings.Count(f.log.String(), "caller_unknown"); lines != 20 {
+		t.Errorf("50 refusals wrote %d lines", lines)
+	}
+}
+
 // TestRefusalsAreRecorded: the id in the answer leads to a line.
 func TestRefusalsAreRecorded(t *testing.T) {
 	f := serve(t, &engine{}, server.Nginx)
-	resp, _ := f.do(t, http.MethodGet, path, http.Header{"Authorization": {"Basic Y2FuYXJ5"}})
+	resp, _ := f.do(t, http.MethodGet, path, http.Header{"Authorization": {"Bearer t,Bearer Y2FuYXJ5"}})
 	log := f.log.String()
 	for _, want := range []string{
 		`"id":"` + resp.Header.Get(server.HeaderDecision) + `"`, `"policy":"shop/orders"`, `"reason":"invalid_request"`, `"gateway":"edge"`, `"remote":"127.0.0.1"`,

@@ -13,7 +13,8 @@ import (
 )
 
 // bearerOf reads the one Authorization header (RFC 6750 section 2.1), or says in words
-// what is wrong with it. No header is no token: the policy's answer says so.
+// what is wrong with it. No header is no token, and so is one of another scheme: the
+// policy's answer says so, without an error code (RFC 6750 section 3.1).
 func bearerOf(authorization []string) (bearer token.Token, wrong string) {
 	switch len(authorization) {
 	case 0:
@@ -24,7 +25,7 @@ func bearerOf(authorization []string) (bearer token.Token, wrong string) {
 	}
 	scheme, raw, _ := strings.Cut(authorization[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return token.Token{}, "The Authorization header has another scheme than Bearer."
+		return token.Token{}, ""
 	}
 	raw = strings.TrimLeft(raw, " ")
 	if !isToken68(raw) {
