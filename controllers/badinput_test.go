@@ -245,7 +245,7 @@ func TestBadClients(t *testing.T) {
 			prepare: func(w *world) {
 				s := w.serverObject()
 				w.ready(s)
-				w.idp.Inject(keycloak.Fault{Match: keycloak.Matching("POST", "/clients"), Status: 403, Body: `{"error":"HTTP 403 Forbidden"}`})
+				w.idp.Inject(keycloak.Fault{Match: keycloak.Matching("POST", "/clients"), Undone: true, Status: 403, Body: `{"error":"HTTP 403 Forbidden"}`})
 			},
 			condition: v1alpha1.ConditionRegistered, value: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden,
 			says: "role manage-clients", stalled: true,
