@@ -29,6 +29,7 @@ type serverReconciler struct {
 	config   Config
 	store    *credential.Store
 	sessions *sessions
+	statuses *statusWriter
 }
 
 // serverScope is one reconciliation of a server.
@@ -44,14 +45,14 @@ type serverScope struct {
 func (r *serverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.ClusterAuthorizationServer{}
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
 	before := object.Status.DeepCopy()
 	s := &serverScope{serverReconciler: r, object: object}
 	if !object.DeletionTimestamp.IsZero() {
 		result, err := s.finalize(ctx)
 		if err == nil && result.RequeueAfter > 0 {
-			err = applyStatus(ctx, r.Client, object, before, &object.Status)
+			err = r.statuses.apply(ctx, object, before, &object.Status)
 		}
 		return result, err
 	}
@@ -66,7 +67,7 @@ func (r *serverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		phase{v1alpha1.ConditionAuthenticated, s.authenticate},
 	)
 	object.Status.ObservedGeneration = object.Generation
-	if err := applyStatus(ctx, r.Client, object, before, &object.Status); err != nil {
+	if err := r.statuses.apply(ctx, object, before, &object.Status); err != nil {
 		return ctrl.Result{}, err
 	}
 	return result, err

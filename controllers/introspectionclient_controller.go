@@ -28,6 +28,7 @@ type clientReconciler struct {
 	events   events.EventRecorder
 	metrics  *controlMetrics
 	clock    clock.PassiveClock
+	statuses *statusWriter
 }
 
 // clientScope is one reconciliation of a client: what its phases gather.
@@ -45,7 +46,7 @@ type clientScope struct {
 func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.IntrospectionClient{}
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
 	before := object.Status.DeepCopy()
 	s := &clientScope{clientReconciler: r, object: object}
@@ -76,7 +77,7 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 		s.bindPolicy(ctx)
 	}
 	s.object.Status.ObservedGeneration = s.object.Generation
-	if err := applyStatus(ctx, s.Client, s.object, before, &s.object.Status); err != nil {
+	if err := s.statuses.apply(ctx, s.object, before, &s.object.Status); err != nil {
 		return ctrl.Result{}, err
 	}
 	return result, err

@@ -5,9 +5,11 @@ package controllers
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -51,25 +53,68 @@ func patchFinalizers(ctx context.Context, c client.Client, object client.Object,
 	return c.Patch(ctx, object, client.RawPatch(types.MergePatchType, patch))
 }
 
-// applyStatus writes a status by server-side apply, all conditions each time, if
-// it differs from the one that was read.
-func applyStatus(ctx context.Context, c client.Client, object client.Object, before, after any) error {
-	if equality.Semantic.DeepEqual(before, after) {
-		return nil
-	}
-	gvk, err := apiutil.GVKForObject(object, c.Scheme())
-	if err != nil {
-		return fmt.Errorf("naming the object's kind: %w", err)
-	}
+// statusWriter writes the statuses of one kind.
+type statusWriter struct {
+	client.Client
+
+	mu   sync.Mutex
+	last map[types.NamespacedName]string
+}
+
+func newStatusWriter(c client.Client) *statusWriter {
+	return &statusWriter{Client: c, last: map[types.NamespacedName]string{}}
+}
+
+// apply writes a status by server-side apply, all conditions each time, if it
+// differs from the one that was read, or from the one that we wrote last: what was
+// read may be older than that, and would make a mended object stay broken.
+func (w *statusWriter) apply(ctx context.Context, object client.Object, before, after any) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(after)
 	if err != nil {
 		return fmt.Errorf("encoding the status: %w", err)
+	}
+	encoded, err := json.Marshal(content)
+	if err != nil {
+		return fmt.Errorf("encoding the status: %w", err)
+	}
+	key, sum := client.ObjectKeyFromObject(object), sha256.Sum256(encoded)
+	if last, ok := w.written(key); equality.Semantic.DeepEqual(before, after) && (!ok || last == string(sum[:])) {
+		return nil
+	}
+	gvk, err := apiutil.GVKForObject(object, w.Scheme())
+	if err != nil {
+		return fmt.Errorf("naming the object's kind: %w", err)
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"status": content}}
 	u.SetGroupVersionKind(gvk)
 	u.SetNamespace(object.GetNamespace())
 	u.SetName(object.GetName())
 	u.SetUID(object.GetUID()) // an object of that name made anew is not this one
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldManager), client.ForceOwnership)
-	return client.IgnoreNotFound(err)
+	err = w.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(fieldManager), client.ForceOwnership)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last[key] = string(sum[:])
+	return nil
+}
+
+func (w *statusWriter) written(key types.NamespacedName) (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, ok := w.last[key]
+	return last, ok
+}
+
+// forget drops what is known of an object that is gone; the error passes through,
+// unless it says just that.
+func (w *statusWriter) forget(key types.NamespacedName, err error) error {
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.last, key)
+	return nil
 }

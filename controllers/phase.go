@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,7 +52,7 @@ type halt struct {
 }
 
 func (h *halt) Error() string {
-	if h.err != nil {
+	if h.err != nil && !strings.Contains(h.message, h.err.Error()) {
 		return h.message + ": " + h.err.Error()
 	}
 	return h.message

@@ -54,6 +54,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	clients := &clientReconciler{
 		Client: mgr.GetClient(), config: config, store: store, sessions: open, verifier: &verifier{},
 		bundle: certificates.Bundle, events: mgr.GetEventRecorder(fieldManager), metrics: metrics, clock: config.Clock,
+		statuses: newStatusWriter(mgr.GetClient()),
 	}
 	hints := &hintWatcher{
 		events: kube.EventsV1().Events(config.WebhookNamespace), clock: config.Clock, log: mgr.GetLogger().WithName("hints"),
@@ -62,10 +63,14 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	for _, register := range []func() error{
 		func() error { return certificates.register(mgr) },
 		func() error {
-			return (&serverReconciler{Client: mgr.GetClient(), config: config, store: store, sessions: open}).register(mgr)
+			return (&serverReconciler{
+				Client: mgr.GetClient(), config: config, store: store, sessions: open, statuses: newStatusWriter(mgr.GetClient()),
+			}).register(mgr)
 		},
 		func() error { return clients.register(mgr, bundleChanged, hinted) },
-		func() error { return (&policyReconciler{Client: mgr.GetClient(), config: config}).register(mgr) },
+		func() error {
+			return (&policyReconciler{Client: mgr.GetClient(), config: config, statuses: newStatusWriter(mgr.GetClient())}).register(mgr)
+		},
 		func() error { return mgr.Add(hints) },
 	} {
 		if err := register(); err != nil {

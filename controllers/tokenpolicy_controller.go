@@ -23,7 +23,8 @@ import (
 type policyReconciler struct {
 	client.Client
 
-	config Config
+	config   Config
+	statuses *statusWriter
 }
 
 // policyScope is one reconciliation of a policy.
@@ -37,7 +38,7 @@ type policyScope struct {
 func (r *policyReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.TokenPolicy{}
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
 	if !object.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -50,7 +51,7 @@ func (r *policyReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		phase{v1alpha1.ConditionClientsReady, s.findClients},
 	)
 	object.Status.ObservedGeneration = object.Generation
-	if err := applyStatus(ctx, r.Client, object, before, &object.Status); err != nil {
+	if err := r.statuses.apply(ctx, object, before, &object.Status); err != nil {
 		return ctrl.Result{}, err
 	}
 	return result, err
