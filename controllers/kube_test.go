@@ -26,7 +26,9 @@ func TestAStatusThatTheCacheDoesNotKnowYetIsReplaced(t *testing.T) {
 		return s
 	}
 	well := ready(metav1.ConditionTrue)
-	for _, step := range []struct{ before, after *v1alpha1.IntrospectionClientStatus }{
+	for _, step := range []struct {
+		before, after *v1alpha1.IntrospectionClientStatus
+	}{
 		{&v1alpha1.IntrospectionClientStatus{}, well},
 		{well, ready(metav1.ConditionFalse)},
 		{well.DeepCopy(), well}, // what was read is older than what was written last
