@@ -290,6 +290,9 @@ func TestBadPolicies(t *testing.T) {
 	w.update(p)
 	w.ready(p)
 	w.condition(c, v1alpha1.ConditionPolicyBound, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	p.Spec.Accept[0].ClientRef.Name = "ordres"
+	w.update(p)
+	w.condition(c, v1alpha1.ConditionPolicyBound, metav1.ConditionFalse, v1alpha1.ReasonPolicyNamesAnotherClient)
 }
 
 // says waits for a condition, and demands that its message, Ready and Stalled say so too.
