@@ -36,9 +36,10 @@ type serverReconciler struct {
 type serverScope struct {
 	*serverReconciler
 
-	object   *v1alpha1.ClusterAuthorizationServer
-	conn     *connection
-	metadata provider.Metadata
+	object     *v1alpha1.ClusterAuthorizationServer
+	namespaces []string // that may use the server
+	conn       *connection
+	metadata   provider.Metadata
 }
 
 // Reconcile looks at one server.
@@ -79,12 +80,12 @@ func (s *serverScope) status() status {
 
 // reach fetches the server's metadata.
 func (s *serverScope) reach(ctx context.Context) (outcome, error) {
-	namespaces, err := s.namespaces(ctx)
-	if err != nil {
+	var err error
+	if s.namespaces, err = s.granted(ctx); err != nil {
 		return outcome{}, err
 	}
 	// Access may be withdrawn while the server can't be reached, or the object is broken.
-	if err := s.store.SaveServerNamespaces(ctx, s.object.Name, namespaces); err != nil {
+	if err := s.store.SaveServerNamespaces(ctx, s.object.Name, s.namespaces); err != nil {
 		return outcome{}, err
 	}
 	for _, url := range []string{s.object.Spec.Issuer, connectionURL(s.object), adminURL(s.object)} {
@@ -140,19 +141,15 @@ func (s *serverScope) verifyIssuer(context.Context) (outcome, error) {
 // project writes what the webhook needs to ask this server. A server that can't be
 // reached keeps the record that it has: the data plane goes on.
 func (s *serverScope) project(ctx context.Context) (outcome, error) {
-	namespaces, err := s.namespaces(ctx)
-	if err != nil {
-		return outcome{}, err
-	}
 	return outcome{}, s.store.SaveServer(ctx, credential.WebhookServer{
 		Name: s.object.Name, UID: string(s.object.UID), Issuer: s.object.Spec.Issuer,
 		IntrospectionEndpoint: s.object.Status.Endpoints.Introspection, HostHeader: hostHeader(s.object),
-		CA: string(s.conn.ca), Timeout: callTimeout(s.object), Namespaces: namespaces,
+		CA: string(s.conn.ca), Timeout: callTimeout(s.object), Namespaces: s.namespaces,
 	})
 }
 
-// namespaces are those that may use the server.
-func (s *serverScope) namespaces(ctx context.Context) ([]string, error) {
+// granted are the namespaces that may use the server.
+func (s *serverScope) granted(ctx context.Context) ([]string, error) {
 	selector, err := accessSelector(s.object)
 	if err != nil {
 		return nil, err

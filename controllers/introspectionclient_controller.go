@@ -23,7 +23,6 @@ type clientReconciler struct {
 	config   Config
 	store    *credential.Store
 	sessions *sessions
-	verifier *verifier
 	bundle   func() []byte // the CA of our own endpoint
 	events   events.EventRecorder
 	metrics  *controlMetrics

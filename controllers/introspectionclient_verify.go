@@ -14,14 +14,11 @@ import (
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
-// verifier asks servers as the webhook will.
-type verifier struct{}
-
 // verify proves the credentials by a live introspection of a random token: the
 // server answers `{"active":false}` to a client that it knows, and 401 to others.
 func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	active := s.record.Active()
-	err := s.verifier.ask(ctx, s.server, s.session.http, introspect.Credential{ClientID: s.record.ClientID, Secret: introspect.Secret(active.Secret.Reveal())})
+	err := introspectNothing(ctx, s.server, s.session.http, introspect.Credential{ClientID: s.record.ClientID, Secret: introspect.Secret(active.Secret.Reveal())})
 	if errors.Is(err, introspect.ErrCredentialsRefused) {
 		return outcome{}, tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the registered credentials at its introspection endpoint yet; it is asked again.")
 	}
@@ -31,8 +28,8 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	return outcome{v1alpha1.ReasonSucceeded, "The server answered an introspection with these credentials."}, nil
 }
 
-// ask introspects a token that nobody has.
-func (*verifier) ask(ctx context.Context, server *v1alpha1.ClusterAuthorizationServer, c *http.Client, as introspect.Credential) error {
+// introspectNothing asks the server, as the webhook will, about a token that nobody has.
+func introspectNothing(ctx context.Context, server *v1alpha1.ClusterAuthorizationServer, c *http.Client, as introspect.Credential) error {
 	asker, err := introspect.New(introspect.Options{
 		Endpoint: server.Status.Endpoints.Introspection, Issuer: server.Spec.Issuer,
 		Timeout: callTimeout(server), HTTPClient: c,

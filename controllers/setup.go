@@ -52,7 +52,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	bundleChanged, hinted := make(chan clientEvent), make(chan clientEvent)
 	certificates := &certificateReconciler{config: config, store: store, clock: config.Clock, changed: bundleChanged}
 	clients := &clientReconciler{
-		Client: mgr.GetClient(), config: config, store: store, sessions: open, verifier: &verifier{},
+		Client: mgr.GetClient(), config: config, store: store, sessions: open,
 		bundle: certificates.Bundle, events: mgr.GetEventRecorder(fieldManager), metrics: metrics, clock: config.Clock,
 		statuses: newStatusWriter(mgr.GetClient()),
 	}

@@ -5,10 +5,7 @@ package credential
 
 import (
 	"context"
-	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
@@ -20,16 +17,9 @@ func (s *Store) MountedSecretValue(ctx context.Context, object Object, uid types
 	if key == "" {
 		key = "client_secret"
 	}
-	found := &corev1.Secret{}
-	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, found)
-	if apierrors.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading Secret %s: %w", name, err)
-	}
-	if !s.owns(found, object, uid) {
-		return "", nil
+	found, err := s.read(ctx, object.Namespace, name)
+	if found == nil || !s.owns(found, object, uid) {
+		return "", err
 	}
 	return provider.Secret(found.Data[key]), nil
 }

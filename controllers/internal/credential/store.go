@@ -70,17 +70,13 @@ type StoredRecord struct {
 
 // LoadRecord reads an object's record; nil if there is none.
 func (s *Store) LoadRecord(ctx context.Context, object Object) (*StoredRecord, error) {
-	secret := &corev1.Secret{}
-	key := types.NamespacedName{Namespace: s.SystemNamespace, Name: KindRecord + "-" + object.Hash()}
-	if err := s.Reader.Get(ctx, key, secret); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, nil //nolint:nilnil // absence is no error, and there is nothing to return
-		}
-		return nil, fmt.Errorf("reading the record of %s: %w", object, err)
+	secret, err := s.read(ctx, s.SystemNamespace, KindRecord+"-"+object.Hash())
+	if secret == nil {
+		return nil, err
 	}
 	record, err := decodeRecord(secret.Data[keyRecord])
 	if err != nil {
-		return nil, fmt.Errorf("reading Secret %s: %w", key, err)
+		return nil, fmt.Errorf("reading Secret %s/%s: %w", secret.Namespace, secret.Name, err)
 	}
 	return &StoredRecord{Record: *record, secret: secret}, nil
 }
@@ -145,13 +141,9 @@ func (s *Store) SaveServer(ctx context.Context, server WebhookServer) error {
 // SaveServerNamespaces brings the namespaces up to date in the webhook's view of a
 // server, if there is one.
 func (s *Store) SaveServerNamespaces(ctx context.Context, name string, namespaces []string) error {
-	found := &corev1.Secret{}
-	key := types.NamespacedName{Namespace: s.WebhookNamespace, Name: KindServer + "-" + Object{Name: name}.Hash()}
-	if err := s.Reader.Get(ctx, key, found); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return fmt.Errorf("reading the webhook's record of server %s: %w", name, err)
+	found, err := s.read(ctx, s.WebhookNamespace, KindServer+"-"+Object{Name: name}.Hash())
+	if found == nil {
+		return err
 	}
 	server, err := DecodeWebhookServer(found.Data)
 	if err != nil {
@@ -170,16 +162,15 @@ func (s *Store) DeleteServer(ctx context.Context, name string) error {
 func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) error {
 	wanted := s.blank(s.WebhookNamespace, kind, object)
 	wanted.Data = data
-	found := &corev1.Secret{}
-	err := s.Reader.Get(ctx, client.ObjectKeyFromObject(wanted), found)
-	if apierrors.IsNotFound(err) {
+	found, err := s.read(ctx, wanted.Namespace, wanted.Name)
+	if err != nil {
+		return err
+	}
+	if found == nil {
 		if err := s.create(ctx, wanted); err != nil {
 			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
 		}
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the webhook's record of %s: %w", object, err)
 	}
 	changed := found.DeepCopy()
 	s.mark(changed, kind, object)
@@ -191,6 +182,19 @@ func (s *Store) save(ctx context.Context, kind string, object Object, data map[s
 		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
 	return nil
+}
+
+// read is a Secret as it is now; nil, and no error, if there is none.
+func (s *Store) read(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // absence is no error, and there is nothing to return
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, name, err)
+	}
+	return secret, nil
 }
 
 func (s *Store) blank(namespace, kind string, object Object) *corev1.Secret {

@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,18 +36,17 @@ type MountedSecret struct {
 // It returns whether it repaired one that had been changed, and ErrForeign if the
 // name is taken.
 func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
-	found := &corev1.Secret{}
-	err = s.Reader.Get(ctx, types.NamespacedName{Namespace: m.Object.Namespace, Name: m.Name}, found)
-	if apierrors.IsNotFound(err) {
+	found, err := s.read(ctx, m.Object.Namespace, m.Name)
+	if err != nil {
+		return false, err
+	}
+	if found == nil {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
 		s.shape(secret, m)
 		if err := s.create(ctx, secret); err != nil {
 			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
 		}
 		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading Secret %s: %w", m.Name, err)
 	}
 	if !s.owns(found, m.Object, m.OwnerReference.UID) {
 		return false, ErrForeign
@@ -74,16 +72,9 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 // ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner
 // reference off so that it outlives the object.
 func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID, name string, retain bool) error {
-	found := &corev1.Secret{}
-	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: object.Namespace, Name: name}, found)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading Secret %s: %w", name, err)
-	}
-	if !s.owns(found, object, uid) {
-		return nil
+	found, err := s.read(ctx, object.Namespace, name)
+	if found == nil || !s.owns(found, object, uid) {
+		return err
 	}
 	if !retain {
 		precondition := client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}

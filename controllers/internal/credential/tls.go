@@ -8,9 +8,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // Names of the Secrets of our certificates.
@@ -23,15 +21,11 @@ const (
 
 // LoadTLS reads a Secret of certificates; a new one, not stored yet, if there is none.
 func (s *Store) LoadTLS(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	err := s.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
-	if apierrors.IsNotFound(err) {
-		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Type: corev1.SecretTypeTLS}, nil
+	secret, err := s.read(ctx, namespace, name)
+	if secret == nil && err == nil {
+		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Type: corev1.SecretTypeTLS}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, name, err)
-	}
-	return secret, nil
+	return secret, err
 }
 
 // SaveTLS writes a Secret of certificates at the version it was read at.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -78,12 +79,8 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 		return
 	}
 	bearer, message := bearerOf(r.Header["Authorization"])
-	switch {
-	case message != "":
-	case originalHasToken(r.Header, gateway.Kind):
+	if message == "" && originalHasToken(r.Header, gateway.Kind) {
 		message = "The URL has an access_token, where logs keep it. Send tokens in the Authorization header alone."
-	default:
-		message = aliases(r.Header, h.decider.HeaderNames(call.Policy))
 	}
 	if message != "" {
 		h.refused(r, call, gateway.Name, token.ReasonInvalidRequest, message)
@@ -96,6 +93,10 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 }
 
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server.Gateway, req token.Request) {
+	names := h.decider.HeaderNames(req.Policy)
+	if h.refusedAlias(w, r, names, &req) {
+		return
+	}
 	d, err := h.decider.Decide(r.Context(), req)
 	if err != nil {
 		u, ok := errors.AsType[*token.Undecided](err)
@@ -110,9 +111,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server
 		return
 	}
 	// The policy may have changed since its names were looked at: what is sent decides.
-	if message := aliases(r.Header, namesOf(d.Headers)); message != "" {
-		h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, gateway.Name, token.ReasonInvalidRequest, message)
-		deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
+	if sent := namesOf(d.Headers, names); h.refusedAlias(w, r, sent, &req) {
 		return
 	}
 	u := sendable(d.Headers, gateway.Kind)
@@ -127,7 +126,22 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server
 	allow(w, d.Headers)
 }
 
-func namesOf(headers []token.Header) []string {
+// refusedAlias refuses a request that carries an alias of one of the names.
+func (h *Handler) refusedAlias(w http.ResponseWriter, r *http.Request, names []string, req *token.Request) bool {
+	message := aliases(r.Header, names)
+	if message == "" {
+		return false
+	}
+	h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, req.Gateway, token.ReasonInvalidRequest, message)
+	deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
+	return true
+}
+
+// namesOf are the headers' names; none if they are those that were looked at.
+func namesOf(headers []token.Header, looked []string) []string {
+	if slices.EqualFunc(headers, looked, func(h token.Header, name string) bool { return h.Name == name }) {
+		return nil
+	}
 	names := make([]string, len(headers))
 	for i := range headers {
 		names[i] = headers[i].Name

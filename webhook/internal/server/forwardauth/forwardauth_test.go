@@ -258,6 +258,20 @@ func TestCannotTell(t *testing.T) {
 	}
 }
 
+// TestAliasOfAHeaderThatIsNew: the policy got a header between the look at its names
+// and the decision; what is sent decides.
+func TestAliasOfAHeaderThatIsNew(t *testing.T) {
+	for _, names := range [][]string{nil, {"X-Auth-Tenant"}} {
+		f := serve(t, &engine{names: names, decision: token.Decision{
+			Verdict: token.Allow, Headers: []token.Header{{Name: "X-Auth-Subject", Value: "alice"}},
+		}}, server.Nginx)
+		resp, _ := f.do(t, http.MethodGet, path, with(bearer("t"), "X_Auth_Subject", "root"))
+		if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("X-Auth-Subject") != "" {
+			t.Errorf("with names %v: answered %d", names, resp.StatusCode)
+		}
+	}
+}
+
 // TestStrangersDoNotFloodTheLog: whoever proves nothing writes few lines.
 func TestStrangersDoNotFloodTheLog(t *testing.T) {
 	f := serve(t, &engine{}, "")
