@@ -23,18 +23,19 @@ TEST ?= ./...
 
 .PHONY: help
 help: ## Show this.
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/introspection-operator.
 	CGO_ENABLED=0 go build -trimpath -o bin/introspection-operator .
 
 .PHONY: generate
-generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the API reference and the chart's README.
+generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the API reference, the chart's README and the table of servers.
 	$(TOOL_BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt crd paths=./api/... output:crd:dir=config/crd/bases
 	mkdir -p docs/reference
 	$(TOOL_BIN)/crd-ref-docs --log-level=ERROR --config=hack/api-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	$(TOOL_BIN)/helm-docs --log-level=warning --chart-search-root=charts
+	go run ./controllers/internal/provider/capabilitydoc > docs/servers/capabilities.md
 
 .PHONY: fmt
 fmt: golangci-lint ## Format the Go files (gofumpt, gci).
@@ -51,12 +52,15 @@ lint: golangci-lint ## Run golangci-lint with kube-api-linter.
 	$(TOOL_BIN)/golangci-lint run ./...
 
 .PHONY: test
-test: envtest keycloak nginx helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
+test: envtest keycloak oidc-provider nginx helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
 	go test -json -timeout $(TEST_TIMEOUT) -p $(TEST_PARALLEL) $(TEST) | go run ./hack/testcount
 
 .PHONY: test-e2e
-test-e2e: ## Run the demo as a test: each step is checked.
-	@$(MAKE) --no-print-directory demo ONESHOT=1
+test-e2e: ## Run the demo as a test, on each server: each step is checked.
+	@failed=; for server in embedded keycloak duende; do \
+	  echo; echo "== demo SERVER=$$server"; \
+	  $(MAKE) --no-print-directory demo SERVER=$$server ONESHOT=1 || failed+=" $$server"; \
+	done; [[ -z "$$failed" ]] || { echo "failed on:$$failed" >&2; exit 1; }
 
 .PHONY: bench
 bench: envtest keycloak build ## Run the benchmarks.
@@ -69,10 +73,13 @@ vuln: ## Look for known vulnerabilities (needs their database on the network).
 
 ##@ Try
 
+# The demo's authorization server: embedded, keycloak or duende.
+SERVER ?= embedded
+
 .PHONY: demo
-demo: build envtest keycloak ## Start everything and tell the story. ONESHOT=1 to check each step and end.
+demo: build envtest $(filter keycloak,$(SERVER)) ## Start everything and tell the story. SERVER=embedded|keycloak|duende; ONESHOT=1 to check each step and end.
 	@hack/nginx.sh || echo "Going on without nginx: the demo asks as the gateway would."
-	@ONESHOT=$(ONESHOT) go run ./test/demo
+	@SERVER=$(SERVER) ONESHOT=$(ONESHOT) go run ./test/demo
 
 .PHONY: demo-down
 demo-down: ## End what make demo started.
@@ -87,6 +94,10 @@ envtest: ## Build etcd, kube-apiserver, kube-controller-manager, kubectl (about 
 .PHONY: keycloak
 keycloak: ## Fetch Keycloak by Maven (or copy KEYCLOAK_HOME) and build it (about a minute).
 	@hack/keycloak.sh
+
+.PHONY: oidc-provider
+oidc-provider: ## Fetch node-oidc-provider by npm (a few seconds).
+	@hack/oidcprovider.sh
 
 .PHONY: nginx
 nginx: ## Install nginx where there is none and we may.

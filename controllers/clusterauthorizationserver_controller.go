@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,8 +89,8 @@ func (s *serverScope) reach(ctx context.Context) (outcome, error) {
 	if err := s.store.SaveServerNamespaces(ctx, s.object.Name, s.namespaces); err != nil {
 		return outcome{}, err
 	}
-	for _, url := range []string{s.object.Spec.Issuer, connectionURL(s.object), adminURL(s.object)} {
-		if !strings.HasPrefix(url, "https://") && !s.config.AllowInsecureLoopback {
+	for _, url := range []string{s.object.Spec.Issuer, connectionURL(s.object), settingsOf(s.object).RegistrationURL} {
+		if url != "" && !strings.HasPrefix(url, "https://") && !s.config.AllowInsecureLoopback {
 			return outcome{}, userMustAct(v1alpha1.ReasonInsecureIssuer, "%s is http. Use https; for a try-out on a loopback address start the operator with --allow-insecure-loopback.", url)
 		}
 	}
@@ -113,7 +114,8 @@ func ofDiscovery(err error, url string) error {
 		return userMustAct(v1alpha1.ReasonInvalidMetadata,
 			"What answers at %s is no authorization server: %v. Correct spec.connection.url, or the issuer in a new object.", url, err)
 	case provider.KindForbidden, provider.KindCredentials, provider.KindConflict, provider.KindServer, provider.KindUnreachable,
-		provider.KindRateLimited, provider.KindTokenClientNotFound, provider.KindTooManyAudiences:
+		provider.KindRateLimited, provider.KindTokenClientNotFound, provider.KindTooManyAudiences,
+		provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported:
 	}
 	return tryAgain(v1alpha1.ReasonUnreachable, err, "The server does not answer at %s: %v. It is asked again. Is the address right, and may the operator reach it?", url, err)
 }
@@ -133,7 +135,7 @@ func (s *serverScope) verifyIssuer(context.Context) (outcome, error) {
 		Token:         s.metadata.TokenEndpoint,
 		Revocation:    s.metadata.RevocationEndpoint,
 		JWKS:          s.metadata.JWKSURI,
-		Registration:  adminURL(s.object) + "/admin",
+		Registration:  s.metadata.RegistrationEndpoint,
 	}
 	return outcome{v1alpha1.ReasonSucceeded, "The metadata names this issuer."}, nil
 }
@@ -177,24 +179,40 @@ func accessSelector(server *v1alpha1.ClusterAuthorizationServer) (labels.Selecto
 	return selector, nil
 }
 
-// authenticate signs in, and finds out what the sign-in may do.
+// authenticate signs in, and finds out what the sign-in may do and the server can.
 func (s *serverScope) authenticate(ctx context.Context) (outcome, error) {
-	opened, err := s.sessions.start(ctx, s.object, s.conn, s.metadata.TokenEndpoint)
+	opened, err := s.sessions.start(ctx, s.object, s.conn, s.metadata)
 	if err != nil {
 		return outcome{}, err
 	}
 	report, err := opened.Probe(ctx)
-	if kind, ok := provider.KindOf(err); ok && err != nil && kind == provider.KindForbidden {
+	var refused *provider.Error
+	if errors.As(err, &refused) && refused.Kind == provider.KindForbidden {
 		return outcome{}, userMustAct(v1alpha1.ReasonMissingRights,
-			"The operator signed in but may not manage clients (%v). Give its client the role manage-clients of the realm's client realm-management.", err)
+			"The operator signed in but may not manage clients (%v). %s", err, cmp.Or(refused.Advice, "Give its client the right to."))
 	}
 	if err != nil {
 		return outcome{}, ofProvider(err, s.object.Name)
 	}
-	s.object.Status.Capabilities = &v1alpha1.ServerCapabilities{
-		Provider: report.Provider, Rights: report.Rights, IntrospectionAuthMethods: s.metadata.IntrospectionAuthMethods,
+	can := s.sessions.tokensOf(s.object, report.Capabilities)
+	if seen := opened.introspectsJWTs(); seen != provider.SupportUnknown {
+		can.JWTs = seen
 	}
-	return outcome{v1alpha1.ReasonSucceeded, "The operator signed in and may manage clients."}, nil
+	opened.jwts.Store(can.JWTs)
+	s.object.Status.Capabilities = capabilitiesOf(s.object, report.Rights, can)
+	s.object.Status.Capabilities.IntrospectionAuthMethods = s.metadata.IntrospectionAuthMethods
+	if len(s.metadata.IntrospectionAuthMethods) == 0 {
+		s.object.Status.Capabilities.IntrospectionAuthMethods = s.metadata.TokenAuthMethods
+	}
+	s.object.Status.Endpoints.Registration = report.RegistrationURL
+	switch {
+	case isManual(s.object):
+		return outcome{v1alpha1.ReasonUnmanaged, "Registration is Manual: there is nothing to sign in for."}, nil
+	case report.Rights == provider.RightsManage:
+		return outcome{v1alpha1.ReasonSucceeded, "The operator signed in and may manage clients."}, nil
+	default:
+		return outcome{v1alpha1.ReasonSucceeded, "Nothing speaks against the operator's sign-in; whether it may register clients shows at the first one."}, nil
+	}
 }
 
 // finalize lets the server go when no client refers to it.

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -28,13 +29,24 @@ func ofProvider(err error, server string) error {
 		return tryAgain(v1alpha1.ReasonUnreachable, err, "The authorization server does not answer (%s). It is asked again; nothing is lost.", e.Op)
 	case provider.KindCredentials:
 		return worldMustChange(time.Minute, v1alpha1.ReasonCredentialsRefused,
-			"The authorization server refused the operator's sign-in.%s Put the right client_id and client_secret into the Secret that ClusterAuthorizationServer %s names in spec.credentials.", said, server)
+			"The authorization server refused the operator's sign-in.%s %s", said,
+			cmp.Or(e.Advice, fmt.Sprintf("Put the right client_id and client_secret into the Secret that ClusterAuthorizationServer %s names in spec.credentials.", server)))
 	case provider.KindForbidden:
 		return userMustAct(v1alpha1.ReasonForbidden,
-			"The operator may not %s.%s Give the client that it signs in with the role manage-clients of the realm's client realm-management.", e.Op, said)
+			"The operator may not %s.%s %s", e.Op, said, cmp.Or(e.Advice, "Give the client that it signs in with the right to."))
 	case provider.KindNotFound:
 		return worldMustChange(time.Minute, v1alpha1.ReasonIssuerNotFound,
-			"The realm of ClusterAuthorizationServer %s is not there any more (%s).%s", server, e.Op, said)
+			"What clients are registered with at ClusterAuthorizationServer %s is not there (%s).%s %s", server, e.Op, said, cmp.Or(e.Advice, "Is the address right, and the realm still there?"))
+	case provider.KindUnsupported:
+		return userMustAct(v1alpha1.ReasonRegistrationUnsupported, "The authorization server can't %s: %s. %s", e.Op, unwrapped(e), e.Advice)
+	case provider.KindAmbiguous:
+		return userMustAct(v1alpha1.ReasonRegistrationAmbiguous,
+			"The answer to a registration was lost, and the server has no way to look whether it was made. Either look there for a client with software_id %s and delete it, or make sure that there is none; then `kubectl annotate` this object with %s=%s to register again.",
+			e.Subject, v1alpha1.AnnotationRegisterAgain, e.Subject)
+	case provider.KindAccessLost:
+		return userMustAct(v1alpha1.ReasonRegistrationAccessLost,
+			"The server still knows the client, and no longer takes the registration access token that gave access to it (%s).%s %s",
+			e.Op, said, cmp.Or(e.Advice, "Its credential works, and nothing can be read, changed or deleted by it. Delete this object, and the client at the server, and create the object anew."))
 	case provider.KindTokenClientNotFound:
 		return userMustAct(v1alpha1.ReasonTokenClientNotFound,
 			"Token client %q does not exist at the server, so no token of it can name this API. Create it there, or take it out of spec.audience.tokenClients here or spec.keycloak.tokenClients of ClusterAuthorizationServer %s.", e.Subject, server)
@@ -45,7 +57,7 @@ func ofProvider(err error, server string) error {
 		return userMustAct(v1alpha1.ReasonOwnershipConflict,
 			"Something of that name exists at the server and is not this object's (%s).%s Set another spec.clientID in a new object, or delete it at the server.", e.Op, owned(e.Subject))
 	case provider.KindInvalid:
-		return userMustAct(v1alpha1.ReasonInvalidRegistration, "The authorization server refuses the registration (%s).%s Correct the spec.", e.Op, said)
+		return userMustAct(v1alpha1.ReasonInvalidRegistration, "The authorization server refuses the registration (%s).%s %s", e.Op, said, cmp.Or(e.Advice, "Correct the spec."))
 	case provider.KindRateLimited:
 		return worldMustChange(max(e.RetryAfter, time.Second), v1alpha1.ReasonRateLimited,
 			"The authorization server, or the limits of ClusterAuthorizationServer %s, ask to wait (%s).", server, e.Op)
@@ -54,6 +66,25 @@ func ofProvider(err error, server string) error {
 	default:
 		return err
 	}
+}
+
+// unwrapped is what a provider says of a thing that can't be done.
+func unwrapped(e *provider.Error) string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return cmp.Or(e.Detail, "it has no such thing")
+}
+
+// ofRegistration is ofProvider, for what befalls this client's registration.
+func (s *clientScope) ofRegistration(err error) error {
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindAmbiguous {
+		s.object.Status.RegistrationAttempt = e.Subject
+	}
+	if s.record != nil && s.record.ClientID != "" {
+		s.object.Status.ClientID = s.record.ClientID
+	}
+	return ofProvider(err, s.server.Name)
 }
 
 func owned(mark string) string {

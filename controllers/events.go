@@ -23,7 +23,11 @@ func eventSecretWritten(r events.EventRecorder, object runtime.Object, name stri
 	r.Eventf(object, nil, corev1.EventTypeNormal, "SecretWritten", "Publish", "Secret %s was not as it should be, and was written.", name)
 }
 
-func eventRecordLost(r events.EventRecorder, object runtime.Object) {
+func eventRecordLost(r events.EventRecorder, object runtime.Object, clientID string, newRegistration bool) {
+	if newRegistration {
+		r.Eventf(object, nil, corev1.EventTypeWarning, "RecordLost", "Repair", "The operator's record of this client was gone, and with it the access to its registration %s: it is registered anew. Delete %s at the server.", clientID, clientID)
+		return
+	}
 	r.Eventf(object, nil, corev1.EventTypeWarning, "RecordLost", "Repair", "The operator's record of this client was gone; it was made anew, with another credential at the server.")
 }
 

@@ -39,6 +39,10 @@ type clientScope struct {
 	session *session
 	record  *credential.StoredRecord
 	desired provider.Desired
+	// can is what servers of this kind can do.
+	can provider.Capabilities
+	// audienceRefused is why the audience can't be as declared.
+	audienceRefused error
 }
 
 // Reconcile brings one client to what is declared.

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
@@ -37,6 +36,9 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	if err := s.store.DeleteClient(ctx, s.id()); err != nil {
+		return outcome{}, err
+	}
+	if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
 		return outcome{}, err
 	}
 	if !retain && !s.foreignRecord() { // a retained record gives the object, made anew, the same credentials
@@ -78,8 +80,12 @@ func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err
 	if s.session, err = s.sessions.lookup(ctx, s.server); err != nil {
 		return false, err
 	}
-	if err := s.session.Delete(ctx, s.registered(), s.fence); err != nil {
-		return false, ofProvider(err, name)
+	s.can = s.sessions.dialect(s.server).Capabilities
+	if s.desired, err = s.deleted(); err != nil {
+		return false, err
+	}
+	if err := s.session.Delete(ctx, s.desired, s); err != nil {
+		return false, s.ofRegistration(err)
 	}
 	return false, nil
 }
@@ -96,24 +102,19 @@ func (s *clientScope) foreignRecord() bool {
 	return s.record != nil && s.server != nil && !s.continues(s.record)
 }
 
-// registered is how the registration is found: by the record, else by what the
-// object would have been registered as.
-func (s *clientScope) registered() provider.Identity {
+// deleted is how the registration is found: by the record, else by what the object
+// would have been registered as.
+func (s *clientScope) deleted() (provider.Desired, error) {
 	if s.record != nil {
-		return s.record.Identity()
+		credentials, err := s.credentials()
+		return provider.Desired{Identity: s.record.Identity(), Attempt: s.record.Attempt, Credentials: credentials}, err
 	}
-	return provider.Identity{
-		ClientID: cmp.Or(s.object.Spec.ClientID, s.object.Status.ClientID, expand(s.server.Spec.ClientIDTemplate, s.object.Namespace, s.object.Name)), RegistrationID: s.object.Status.RegistrationID,
+	clientID := cmp.Or(s.object.Spec.ClientID, s.object.Status.ClientID)
+	if clientID == "" && !choosesIDs(s.can) {
+		clientID = expand(s.server.Spec.ClientIDTemplate, s.object.Namespace, s.object.Name)
+	}
+	return provider.Desired{Identity: provider.Identity{
+		ClientID: clientID, RegistrationID: s.object.Status.RegistrationID,
 		Owner: ownerMark(s.config.Instance, s.object.Namespace, s.object.Name),
-	}
-}
-
-// fence claims the record before a write at the server, which knows no versions:
-// whoever read the record before us, and is still on its way, is turned away.
-func (s *clientScope) fence(ctx context.Context) error {
-	if s.record == nil {
-		return nil // a lost record, at deletion: nobody else can have read it
-	}
-	s.record.Fence = credential.NewFence()
-	return s.store.SaveRecord(ctx, s.record)
+	}}, nil
 }

@@ -18,14 +18,28 @@ import (
 // publish takes the verified credential into use: in the record, then for the
 // webhook, then in the Secret that workloads mount.
 func (s *clientScope) publish(ctx context.Context) (outcome, error) {
+	if s.object.Spec.Endpoint == v1alpha1.EndpointServer && s.settling() {
+		return outcome{}, worldMustChange(propagationPause, v1alpha1.ReasonPropagating,
+			"Not every part of the server knows the credential yet: it is published at %s.", s.record.SettledAt.UTC().Format(time.RFC3339))
+	}
+	before := s.record.Current
 	if s.record.Next != nil {
 		s.record.Current, s.record.Next = s.record.Next, nil
+	}
+	if s.record.Current.ClientID != "" {
+		s.record.ClientID = s.record.Current.ClientID
+		s.object.Status.ClientID = s.record.ClientID
 	}
 	if err := s.store.SaveRecord(ctx, s.record); err != nil {
 		return outcome{}, err
 	}
 	if err := s.store.SaveClient(ctx, s.record.Project()); err != nil {
 		return outcome{}, err
+	}
+	if before != nil && before.ServiceAccount != "" && s.record.Current.ServiceAccount == "" {
+		if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
+			return outcome{}, err
+		}
 	}
 	mounted, value, err := s.mounted()
 	if err != nil {
@@ -44,7 +58,13 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	}
 	issuedAt := metav1.NewTime(value.IssuedAt)
 	s.object.Status.Binding = &v1alpha1.LocalReference{Name: mounted.Name}
-	s.object.Status.Credential = &v1alpha1.ClientCredential{Fingerprint: value.Fingerprint(), IssuedAt: &issuedAt}
+	s.object.Status.Credential = &v1alpha1.ClientCredential{
+		Fingerprint: value.Fingerprint(), IssuedAt: &issuedAt, Method: v1alpha1.AuthenticationMethod(s.record.Current.Method()),
+	}
+	if expires := s.record.Current.ExpiresAt; !expires.IsZero() {
+		at := metav1.NewTime(expires)
+		s.object.Status.Credential.ExpiresAt = &at
+	}
 	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Secret %s holds the credentials.", mounted.Name)}, nil
 }
 
@@ -54,7 +74,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, error) {
 	spec, endpoints := s.object.Spec, s.server.Status.Endpoints
 	content := credential.Mounted{
-		Provider: "keycloak", ClientID: s.record.ClientID, Issuer: s.server.Spec.Issuer,
+		Provider: settingsOf(s.server).Dialect, ClientID: s.record.ClientID, Issuer: s.server.Spec.Issuer,
 		TokenEndpoint: endpoints.Token, JWKSURI: endpoints.JWKS,
 	}
 	value := *s.record.Current
@@ -69,11 +89,12 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 			return credential.MountedSecret{}, value, worldMustChange(2*time.Second, v1alpha1.ReasonProgressing, "The webhook's certificate authority is not made yet.")
 		}
 	}
-	content.ClientSecret = value.Secret
+	content.ClientSecret, content.PrivateKey, content.KeyID = value.Secret, value.PrivateKey, value.KeyID
 	keys := credential.Keys{}
 	if k := spec.Secret.Keys; k != nil {
 		keys = credential.Keys{
-			ClientID: string(k.ClientID), ClientSecret: string(k.ClientSecret), Issuer: string(k.Issuer),
+			ClientID: string(k.ClientID), ClientSecret: string(k.ClientSecret),
+			PrivateKey: string(k.PrivateKey), KeyID: string(k.KeyID), Issuer: string(k.Issuer),
 			IntrospectionEndpoint: string(k.IntrospectionEndpoint), CACertificate: string(k.CACertificate),
 		}
 	}

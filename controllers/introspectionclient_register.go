@@ -8,82 +8,163 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/plan"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// register brings the registration to what is desired: looks, decides, acts.
+// register makes the registration at the server as declared.
 func (s *clientScope) register(ctx context.Context) (outcome, error) {
-	observed, err := s.session.Observe(ctx, s.desired)
+	observed, err := s.session.Observe(ctx, s.desired, s)
 	if err != nil {
-		return outcome{}, ofProvider(err, s.server.Name)
+		return outcome{}, s.ofRegistration(err)
 	}
-	if refused := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionVerified); observed.Exists && refused != nil &&
-		refused.Reason == v1alpha1.ReasonNotYetAccepted && !slices.Contains(observed.Drift, provider.DriftSecret) {
+	if s.refusedBefore() && observed.Exists && !slices.Contains(observed.Drift, provider.DriftSecret) {
 		observed.Drift = append(observed.Drift, provider.DriftSecret) // the server shows no secrets, but it refused ours
 	}
 	decision := plan.Decide(plan.Input{
 		ClientID: s.desired.ClientID, Owner: s.desired.Owner,
 		Exists: observed.Exists, FoundOwner: observed.Owner, Drift: observed.Drift,
-		Registered: s.record.Current != nil,
+		Registered: s.record.Current != nil, NewID: choosesIDs(s.can),
 	})
-	registration := provider.Registration{RegistrationID: observed.RegistrationID}
+	registration := provider.Registration{RegistrationID: observed.RegistrationID, Unmanaged: observed.Unmanaged}
 	switch decision.Action {
 	case plan.Refuse:
 		return outcome{}, userMustAct(v1alpha1.ReasonOwnershipConflict, "%s", upperFirst(decision.Message))
 	case plan.Create:
-		registration, err = s.session.Create(ctx, s.desired, s.fence)
+		if err = s.beginAgain(ctx, decision); err == nil {
+			registration, err = s.session.Create(ctx, s.desired, s)
+		}
 	case plan.Update:
-		registration, err = s.session.Update(ctx, s.desired, observed, s.fence)
+		registration, err = s.session.Update(ctx, s.desired, observed, s)
 	case plan.None:
 	}
 	if err != nil {
-		return outcome{}, ofProvider(err, s.server.Name)
+		return outcome{}, s.ofRegistration(err)
 	}
-	if decision.Restores {
-		s.metrics.driftRepaired(s.server.Name, "registration")
-		eventDriftRepaired(s.events, s.object, decision.Message)
-	} else if decision.Action == plan.Create {
-		eventRegistered(s.events, s.object, s.desired.ClientID)
-	}
-	s.object.Status.RegistrationID = registration.RegistrationID
-	s.desired.RegistrationID = registration.RegistrationID
-	s.record.RegistrationID = registration.RegistrationID
-	if err := s.store.SaveRecord(ctx, s.record); err != nil {
+	s.object.Status.RegistrationAttempt = ""
+	if err := s.registered(ctx, registration, decision.Action != plan.None); err != nil {
 		return outcome{}, err
 	}
-	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Registered as %s.", s.desired.ClientID)}, nil
+	s.tell(decision)
+	return s.registeredOutcome(registration.Unmanaged)
 }
 
-// mapAudience makes tokens name this API in `aud`.
-func (s *clientScope) mapAudience(ctx context.Context) (outcome, error) {
-	audience, err := s.resolveAudience()
-	if err != nil {
-		return outcome{}, err
+// refusedBefore says that the server refused the credentials when they were verified
+// last, and should have known them.
+func (s *clientScope) refusedBefore() bool {
+	verified := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionVerified)
+	return verified != nil && verified.Reason == v1alpha1.ReasonNotYetAccepted && !s.settling()
+}
+
+// beginAgain prepares a registration in place of one that is gone, where the server
+// chooses ids and secrets: nothing of the old one is good any more.
+func (s *clientScope) beginAgain(ctx context.Context, decision plan.Plan) error {
+	if !choosesIDs(s.can) || !decision.Restores {
+		return nil
 	}
-	s.desired.Audience = audience
-	report, err := s.session.MapAudience(ctx, s.desired, s.fence)
+	next, err := credential.New(s.record.Active().Method(), true, s.id(), s.clock.Now())
+	if err != nil {
+		return fmt.Errorf("making a credential: %w", err)
+	}
+	s.record.ClientID, s.record.RegistrationID, s.record.State = "", "", ""
+	s.record.Attempt = newAttempt()
+	s.record.Current, s.record.Next = nil, &next
+	if err := s.store.SaveRecord(ctx, s.record); err != nil {
+		return err
+	}
+	s.desired.Identity, s.desired.Attempt = s.record.Identity(), s.record.Attempt
+	s.desired.Credentials, err = s.credentials()
+	return err
+}
+
+// registered writes down how the registration is found, and when the whole server knows it.
+func (s *clientScope) registered(ctx context.Context, registration provider.Registration, written bool) error {
+	s.record.RegistrationID = registration.RegistrationID
+	s.desired.Identity = s.record.Identity()
+	s.settles(registration.Propagation, written)
+	s.object.Status.ClientID, s.object.Status.RegistrationID = s.record.ClientID, registration.RegistrationID
+	if err := s.store.SaveRecord(ctx, s.record); err != nil {
+		return err
+	}
+	return s.projectClient(ctx)
+}
+
+// settles says how long parts of the server may go on with what was before a write.
+func (s *clientScope) settles(within time.Duration, written bool) {
+	if at := s.clock.Now().Add(within).UTC().Truncate(time.Second).Add(time.Second); written && within > 0 && at.After(s.record.SettledAt) {
+		s.record.SettledAt = at
+	}
+}
+
+// tell says what was done to the registration.
+func (s *clientScope) tell(decision plan.Plan) {
+	switch {
+	case decision.Restores:
+		s.metrics.driftRepaired(s.server.Name, "registration")
+		eventDriftRepaired(s.events, s.object, decision.Message)
+	case decision.Action == plan.Create && !isManual(s.server):
+		eventRegistered(s.events, s.object, s.record.ClientID)
+	}
+}
+
+// registeredOutcome says how far the server lets the registration be managed.
+func (s *clientScope) registeredOutcome(unmanaged bool) (outcome, error) {
+	switch {
+	case isManual(s.server):
+		return outcome{v1alpha1.ReasonUnmanaged, fmt.Sprintf("Client %s is registered by others; its credential is in Secret %s.", s.record.ClientID, s.object.Spec.ExistingSecretName)}, nil
+	case unmanaged && s.object.Spec.DeletionPolicy != v1alpha1.DeletionRetain:
+		return outcome{}, userMustAct(v1alpha1.ReasonManagementUnsupported, "Client %s is registered, and the server gives no way to change or delete it (RFC 7592). Set spec.deletionPolicy Retain, which spec.access.retain of ClusterAuthorizationServer %s must allow; it stays there then, until you delete it at the server.", s.record.ClientID, s.server.Name)
+	case unmanaged:
+		return outcome{v1alpha1.ReasonManagementUnsupported, fmt.Sprintf("Registered as %s. The server gives no way to read, change or delete it (RFC 7592): drift is not seen, and it stays when this object goes.", s.record.ClientID)}, nil
+	}
+	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Registered as %s.", s.record.ClientID)}, nil
+}
+
+// mapAudience has tokens name this client in `aud`.
+func (s *clientScope) mapAudience(ctx context.Context) (outcome, error) {
+	if s.audienceRefused != nil {
+		return outcome{}, s.audienceRefused
+	}
+	report, err := s.session.MapAudience(ctx, s.desired, s)
 	if err != nil {
 		return outcome{}, ofProvider(err, s.server.Name)
 	}
-	s.object.Status.AudienceScope = report.Scope
-	if len(report.Repaired) > 0 && s.record.Current != nil {
-		s.metrics.driftRepaired(s.server.Name, "audience")
-		eventDriftRepaired(s.events, s.object, "the audience mapping was changed at the server; put right: "+strings.Join(report.Repaired, ", "))
+	s.object.Status.AudienceScope, s.object.Status.AudienceResource = report.Scope, report.Resource
+	if len(report.Repaired) > 0 {
+		s.settles(report.Propagation, true)
+		if s.record.Current != nil {
+			s.metrics.driftRepaired(s.server.Name, "audience")
+			eventDriftRepaired(s.events, s.object, "the audience mapping was changed at the server; put right: "+strings.Join(report.Repaired, ", "))
+		}
 	}
-	clients := strings.Join(audience.TokenClients, ", ")
-	switch audience.Mode {
-	case provider.AudienceUnmanaged:
-		return outcome{v1alpha1.ReasonUnmanaged, "Whether tokens name this API in aud is not the operator's business here."}, nil
-	case provider.AudienceOnRequest:
-		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Tokens of %s name this API if they are asked for with scope=%s.", clients, report.Scope)}, nil
-	case provider.AudienceDefault:
+	return s.audienceOutcome(report), nil
+}
+
+// audienceOutcome says how tokens come to name this API.
+func (s *clientScope) audienceOutcome(report provider.AudienceReport) outcome {
+	declared, done := s.object.Spec.Audience.Mode, s.desired.Audience
+	of := strings.Join(done.TokenClients, ", ")
+	if of == "" {
+		of = "clients with scope " + strings.Join(s.desired.Scopes, ", ")
 	}
-	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("New tokens of %s name this API.", clients)}, nil
+	switch {
+	case declared != v1alpha1.AudienceUnmanaged && done.Mode == provider.AudienceUnmanaged:
+		return outcome{v1alpha1.ReasonNotSupported, "Whether tokens name this API in aud is set up at the server: it can't be done by registration there. Say what aud must hold in spec.require.audiences of the TokenPolicy."}
+	case done.Mode == provider.AudienceUnmanaged:
+		return outcome{v1alpha1.ReasonUnmanaged, "Whether tokens name this API in aud is not the operator's business here."}
+	case report.Scope != "" && done.Mode == provider.AudienceOnRequest:
+		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Tokens of %s name this API if they are asked for with scope=%s.", of, report.Scope)}
+	case done.Mode == provider.AudienceOnRequest:
+		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Tokens of %s name this API if they are asked for with resource=%s.", of, report.Resource)}
+	default:
+		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("New tokens of %s name this API.", of)}
+	}
 }
 
 func upperFirst(s string) string {

@@ -6,13 +6,24 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// stage makes sure that there is a record, and that the webhook's record follows:
-// replicas know a credential before it is used.
+const (
+	// issuedPrecision is what statuses show of a time.
+	issuedPrecision = time.Second
+	// existingPause is when a Secret that a user brings, and that can't be used, is read again.
+	existingPause = 30 * time.Second
+)
+
+// stage makes sure that there is a record, with the credential that the server
+// shall know, before anything is sent there; and that the webhook knows it before
+// it is used.
 func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	record, err := s.loadRecord(ctx)
 	if err != nil {
@@ -21,7 +32,7 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	if record != nil && !s.continues(record) {
 		return outcome{}, userMustAct(v1alpha1.ReasonOwnershipConflict, "An earlier object of this name is still registered as %s at %s. Create it again as it was and delete it with deletionPolicy Delete, or use another name.", record.ClientID, record.Issuer)
 	}
-	lost := record == nil && s.object.Status.ClientID != ""
+	lost := record == nil && s.object.Status.ClientID != "" && !isManual(s.server) // a brought credential is read again
 	if record == nil {
 		if record, err = s.newRecord(ctx); err != nil {
 			return outcome{}, err
@@ -31,21 +42,44 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	record.Server, record.Issuer = s.server.Name, s.server.Spec.Issuer
 	record.Owner = s.desired.Owner
 	record.DeletionPolicy = string(s.object.Spec.DeletionPolicy)
+	s.registerAgain(record)
+	if err := s.stageCredential(ctx, record); err != nil {
+		return outcome{}, err
+	}
 	if err := s.store.SaveRecord(ctx, record); err != nil {
 		return outcome{}, err
 	}
 	if lost {
-		eventRecordLost(s.events, s.object)
+		eventRecordLost(s.events, s.object, s.object.Status.ClientID, choosesIDs(s.can))
 	}
 	s.record = record
 	// The template of the server may have changed since: the id that was registered stays.
 	s.desired.Identity = record.Identity()
-	s.desired.Secret = record.Active().Secret
+	s.desired.Attempt = record.Attempt
+	if s.desired.Credentials, err = s.credentials(); err != nil {
+		return outcome{}, err
+	}
 	s.object.Status.ClientID = record.ClientID
-	return outcome{}, s.store.SaveClient(ctx, record.Project())
+	return outcome{}, s.projectClient(ctx)
 }
 
-// loadRecord reads the record; one that can't be read somebody must take away.
+// projectClient tells the webhook of the client, as soon as it has an id and a credential.
+func (s *clientScope) projectClient(ctx context.Context) error {
+	if c := s.record.Project(); c.Usable() {
+		return s.store.SaveClient(ctx, c)
+	}
+	return nil
+}
+
+// credentials are those of the record, as the server shall know them.
+func (s *clientScope) credentials() (provider.Credentials, error) {
+	current, err := s.record.Active().AtServer(s.config.WebhookNamespace)
+	if err != nil {
+		return provider.Credentials{}, userMustAct(v1alpha1.ReasonInternalError, "The credential in the operator's record of this client can't be used: %v. Delete the record: it is made again, and workloads keep their secret.", err)
+	}
+	return provider.Credentials{Current: current}, nil
+}
+
 func (s *clientScope) loadRecord(ctx context.Context) (*credential.StoredRecord, error) {
 	record, err := s.store.LoadRecord(ctx, s.id())
 	if errors.Is(err, credential.ErrBroken) {
@@ -54,20 +88,27 @@ func (s *clientScope) loadRecord(ctx context.Context) (*credential.StoredRecord,
 	return record, err
 }
 
-// continues says that a record, which may be of an earlier object of this name, is
-// of the registration that this one declares: no credential goes to another server.
+// continues says that a record is of this object: the same server, and the same
+// client id if the object states one.
 func (s *clientScope) continues(record *credential.StoredRecord) bool {
 	return record.Issuer == s.server.Spec.Issuer &&
 		(s.object.Spec.ClientID == "" || s.object.Spec.ClientID == record.ClientID)
 }
 
-// newRecord makes a record with new secrets. If the old one was lost, workloads
-// keep the secret they have mounted, and the server's is replaced.
+// registerAgain begins another attempt, if the user says that the one whose answer was
+// lost made nothing, or nothing that is left. The value names the attempt, so that an
+// annotation which stays there does it once.
+func (s *clientScope) registerAgain(record *credential.StoredRecord) {
+	if a := s.object.Annotations[v1alpha1.AnnotationRegisterAgain]; a != "" && a == record.Attempt && record.ClientID == "" {
+		record.Attempt, record.State = newAttempt(), ""
+	}
+}
+
+// newRecord is a new client's. If the object had a record once, the secret that its
+// workloads use is taken back from the Secret that they mount: they go on with it.
 func (s *clientScope) newRecord(ctx context.Context) (*credential.StoredRecord, error) {
-	now := s.clock.Now()
-	next := credential.NewValue(now)
 	record := &credential.StoredRecord{Record: credential.Record{
-		Object: s.id(), ClientID: s.desired.ClientID, Next: &next, Facade: credential.NewValue(now),
+		Object: s.id(), ClientID: s.desired.ClientID, Attempt: newAttempt(), Facade: credential.NewValue(s.clock.Now()),
 	}}
 	if s.object.Spec.Endpoint == v1alpha1.EndpointServer {
 		return record, nil
@@ -84,4 +125,60 @@ func (s *clientScope) newRecord(ctx context.Context) (*credential.StoredRecord, 
 		record.Facade = credential.Value{Secret: mounted, IssuedAt: record.Facade.IssuedAt}
 	}
 	return record, nil
+}
+
+// stageCredential stages another credential, if the one there is is none of what is
+// declared: of another method, or none at all, or not the one that the user brings.
+func (s *clientScope) stageCredential(ctx context.Context, record *credential.StoredRecord) error {
+	if isManual(s.server) {
+		return s.stageExisting(ctx, record)
+	}
+	method := provider.Method(s.object.Spec.Authentication.Method)
+	if method == provider.ServiceAccountJWT {
+		if err := s.store.EnsureServiceAccount(ctx, s.id()); err != nil {
+			return err
+		}
+	}
+	if (record.Next != nil || record.Current != nil) && record.Active().Method() == method {
+		return nil
+	}
+	if record.Current != nil && record.Current.Method() == method {
+		record.Next = nil // it was to be another, and is not any more
+		return nil
+	}
+	next, err := credential.New(method, choosesIDs(s.can), s.id(), s.clock.Now())
+	if err != nil {
+		return fmt.Errorf("making a credential: %w", err)
+	}
+	record.Next = &next
+	return nil
+}
+
+// stageExisting stages what the user's Secret holds. The one before it stays in use until
+// the new one is verified: whoever asks knows both.
+func (s *clientScope) stageExisting(ctx context.Context, record *credential.StoredRecord) error {
+	name := s.object.Spec.ExistingSecretName
+	value, err := s.store.Existing(ctx, s.object.Namespace, name)
+	switch {
+	case errors.Is(err, credential.ErrAbsent):
+		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretNotFound,
+			"Secret %s (spec.existingSecretName) does not exist yet. It needs client_id and client_secret of the client that is registered at the server, or client_id, private_key.pem and key_id.", name)
+	case errors.Is(err, credential.ErrNotACredential):
+		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) can't be used: %v.", name, err)
+	case err != nil:
+		return err
+	}
+	if method := provider.Method(s.object.Spec.Authentication.Method); value.Method() != method {
+		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) holds a credential for %s, and spec.authentication.method says %s. Make them agree.", name, value.Method(), method)
+	}
+	switch {
+	case record.Current != nil && record.Current.Same(value):
+		record.Next = nil
+	case record.Next == nil || !record.Next.Same(value):
+		record.Next = &value
+	}
+	if record.Current == nil {
+		record.ClientID = value.ClientID
+	}
+	return nil
 }

@@ -47,7 +47,7 @@ var errKilled = errors.New("the process is dead")
 func counts(r *http.Request) bool {
 	path := r.URL.Path
 	switch {
-	case strings.HasPrefix(path, "/realms/"), strings.HasPrefix(path, "/admin/"):
+	case !strings.Contains(plane.Config().Host, r.URL.Host): // with or without a scheme
 		return true
 	case strings.Contains(path, "/events"), strings.Contains(path, "/leases"):
 		return false

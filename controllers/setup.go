@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -25,6 +27,8 @@ import (
 const (
 	// indexServer finds the IntrospectionClients of a server.
 	indexServer = "spec.authorizationServerRef.name"
+	// indexExisting finds the IntrospectionClients whose credential is in a Secret.
+	indexExisting = "spec.existingSecretName"
 	// indexClient finds the TokenPolicies of an IntrospectionClient.
 	indexClient = "spec.accept.clientRef.name"
 )
@@ -44,7 +48,11 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	if err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	open := newSessions(mgr.GetAPIReader(), config)
+	brought, err := broughtSecrets(mgr)
+	if err != nil {
+		return err
+	}
+	open := newSessions(mgr.GetAPIReader(), config, newMint(mgr.GetClient(), config.Clock))
 	store := &credential.Store{
 		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(),
 		SystemNamespace: config.SystemNamespace, WebhookNamespace: config.WebhookNamespace, Instance: config.Instance,
@@ -67,7 +75,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 				Client: mgr.GetClient(), config: config, store: store, sessions: open, statuses: newStatusWriter(mgr.GetClient()),
 			}).register(mgr)
 		},
-		func() error { return clients.register(mgr, bundleChanged, hinted) },
+		func() error { return clients.register(mgr, bundleChanged, hinted, brought) },
 		func() error {
 			return (&policyReconciler{Client: mgr.GetClient(), config: config, statuses: newStatusWriter(mgr.GetClient())}).register(mgr)
 		},
@@ -78,6 +86,30 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 		}
 	}
 	return nil
+}
+
+// broughtSecrets watches Secrets that users bring. It is a cache of its own, since the
+// other one holds only ours; and keeps of each no more than that it changed.
+func broughtSecrets(mgr manager.Manager) (cache.Cache, error) {
+	brought, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultTransform: func(o any) (any, error) {
+			m, ok := o.(*metav1.PartialObjectMetadata)
+			if !ok {
+				return o, nil
+			}
+			return &metav1.PartialObjectMetadata{TypeMeta: m.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+				Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
+			}}, nil
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache for Secrets that users bring: %w", err)
+	}
+	if err := mgr.Add(brought); err != nil {
+		return nil, fmt.Errorf("adding a cache for Secrets that users bring: %w", err)
+	}
+	return brought, nil
 }
 
 // hear sends a client that the webhook hinted at to its controller.
@@ -102,6 +134,15 @@ func index(ctx context.Context, mgr manager.Manager) error {
 	})
 	if err != nil {
 		return fmt.Errorf("indexing clients: %w", err)
+	}
+	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.IntrospectionClient{}, indexExisting, func(o client.Object) []string {
+		if name := o.(*v1alpha1.IntrospectionClient).Spec.ExistingSecretName; name != "" { //nolint:forcetypeassert // indexed by that type
+			return []string{name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("indexing clients by the Secrets that they bring: %w", err)
 	}
 	err = mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.TokenPolicy{}, indexClient, func(o client.Object) []string {
 		var names []string

@@ -20,7 +20,6 @@ import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/webhook/engine"
-	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/policy"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -31,6 +30,7 @@ type snapshotReconciler struct {
 	client.Reader
 
 	namespace string
+	mint      *mint
 	engine    *engine.Engine
 	clock     clock.PassiveClock
 	// certificate is the serving one; it is swapped while serving.
@@ -60,13 +60,18 @@ func (r *snapshotReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctr
 		return ctrl.Result{}, fmt.Errorf("listing the webhook's records: %w", err)
 	}
 	state.Policies = r.compile(policies)
-	for i := range secrets.Items {
-		// One broken object must not keep the others from the snapshot.
-		if err := r.read(&state, &secrets.Items[i]); err != nil {
+	leftOut := func(i int, err error) { // one broken object must not keep the others from the snapshot
+		if err != nil {
 			log.Error(err, "a record of the webhook can't be read; it is left out", "secret", secrets.Items[i].Name)
 		}
 	}
-	linkServers(&state)
+	for i := range secrets.Items {
+		leftOut(i, r.readServer(&state, &secrets.Items[i]))
+	}
+	servers := serversByName(&state)
+	for i := range secrets.Items { // the servers' issuers are the audience of assertions
+		leftOut(i, r.readClient(&state, servers, &secrets.Items[i]))
+	}
 	r.engine.Load(state)
 	return ctrl.Result{}, nil
 }
@@ -104,16 +109,10 @@ func contain(err *error) {
 	}
 }
 
-// read takes one Secret of the webhook's namespace into the state.
-func (r *snapshotReconciler) read(state *engine.State, secret *corev1.Secret) (err error) {
+// readServer takes one Secret of the webhook's namespace into the state, unless it is a client's.
+func (r *snapshotReconciler) readServer(state *engine.State, secret *corev1.Secret) (err error) {
 	defer contain(&err)
 	switch secret.Labels[credential.LabelKind] {
-	case credential.KindClient:
-		c, err := credential.DecodeWebhookClient(secret.Data)
-		if err != nil {
-			return err
-		}
-		state.Clients = append(state.Clients, clientState(c))
 	case credential.KindServer:
 		s, err := credential.DecodeWebhookServer(secret.Data)
 		if err != nil {
@@ -133,13 +132,37 @@ func (r *snapshotReconciler) read(state *engine.State, secret *corev1.Secret) (e
 	return nil
 }
 
-func clientState(c credential.WebhookClient) engine.ClientState {
+// readClient takes one Secret of the webhook's namespace into the state, if it is a client's.
+func (r *snapshotReconciler) readClient(state *engine.State, servers map[string]engine.ServerState, secret *corev1.Secret) (err error) {
+	defer contain(&err)
+	if secret.Labels[credential.LabelKind] != credential.KindClient {
+		return nil
+	}
+	c, err := credential.DecodeWebhookClient(secret.Data)
+	if err != nil {
+		return err
+	}
+	client, err := r.clientState(c, servers[c.Server])
+	if err != nil {
+		return err
+	}
+	state.Clients = append(state.Clients, client)
+	return nil
+}
+
+// clientState makes a client of its record. Its server is keyed by UID: one made anew under
+// an old name is another one.
+func (r *snapshotReconciler) clientState(c credential.WebhookClient, server engine.ServerState) (engine.ClientState, error) {
 	state := engine.ClientState{
 		Ref: token.Ref{Namespace: c.Object.Namespace, Name: c.Object.Name},
-		UID: c.UID, Server: c.Server, ClientID: c.ClientID, Verified: c.Verified,
+		UID: c.UID, Server: server.UID, ClientID: c.ClientID, Verified: c.Verified,
 	}
 	for _, s := range c.Credentials {
-		state.Credentials = append(state.Credentials, introspect.Credential{ClientID: c.ClientID, Secret: introspect.Secret(s.Reveal())})
+		proof, err := proofOf(s, server.Issuer, r.namespace, r.mint)
+		if err != nil {
+			return engine.ClientState{}, err
+		}
+		state.Credentials = append(state.Credentials, proof)
 	}
 	for _, f := range c.FacadeSecrets {
 		var sum [32]byte
@@ -151,7 +174,7 @@ func clientState(c credential.WebhookClient) engine.ClientState {
 		}
 		state.FacadeSecrets = append(state.FacadeSecrets, engine.FacadeSecret{SHA256: sum, NotAfter: f.NotAfter})
 	}
-	return state
+	return state, nil
 }
 
 func serverState(s credential.WebhookServer) engine.ServerState {
@@ -166,14 +189,11 @@ func serverState(s credential.WebhookServer) engine.ServerState {
 	return state
 }
 
-// linkServers makes a client's server, which its record names, into the UID that
-// the engine keys by: a server made anew under an old name is another one.
-func linkServers(state *engine.State) {
-	uids := make(map[string]string, len(state.Servers))
+// serversByName are the servers as the clients' records name them.
+func serversByName(state *engine.State) map[string]engine.ServerState {
+	named := make(map[string]engine.ServerState, len(state.Servers))
 	for _, s := range state.Servers {
-		uids[s.Name] = s.UID
+		named[s.Name] = s
 	}
-	for i := range state.Clients {
-		state.Clients[i].Server = uids[state.Clients[i].Server]
-	}
+	return named
 }

@@ -180,7 +180,7 @@ func (w *world) serverObject(change ...func(*v1alpha1.ClusterAuthorizationServer
 		ObjectMeta: metav1.ObjectMeta{Name: w.server},
 		Spec: v1alpha1.ClusterAuthorizationServerSpec{
 			Issuer:      w.idp.Issuer(),
-			Credentials: v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
+			Credentials: &v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
 			Keycloak:    &v1alpha1.KeycloakServer{TokenClients: []string{tokenClient}},
 			Access: &v1alpha1.ServerAccess{NamespaceSelector: &metav1.LabelSelector{
 				MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.tenant},
@@ -292,7 +292,12 @@ func (w *world) secret(namespace, name string) *corev1.Secret {
 // record reads the record of a client.
 func (w *world) record(o client.Object) *credential.StoredRecord {
 	w.t.Helper()
-	r, err := w.store().LoadRecord(w.t.Context(), credential.Object{Namespace: o.GetNamespace(), Name: o.GetName()})
+	return w.recordNow(w.t.Context(), o)
+}
+
+func (w *world) recordNow(ctx context.Context, o client.Object) *credential.StoredRecord {
+	w.t.Helper()
+	r, err := w.store().LoadRecord(ctx, credential.Object{Namespace: o.GetNamespace(), Name: o.GetName()})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -85,6 +85,9 @@ func (s *policyScope) findClients(ctx context.Context) (outcome, error) {
 		if r := apimeta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionRegistered); r != nil && r.Reason == v1alpha1.ReasonAccessDenied {
 			return outcome{}, worldMustChange(stalledPause, v1alpha1.ReasonAccessDenied, "IntrospectionClient %s: %s", name, r.Message)
 		}
+		if err := s.audienceNamed(ctx, c); err != nil {
+			return outcome{}, err
+		}
 		for _, needed := range []string{v1alpha1.ConditionVerified, v1alpha1.ConditionPublished} {
 			if !apimeta.IsStatusConditionTrue(c.Status.Conditions, needed) {
 				return outcome{}, worldMustChange(time.Minute, v1alpha1.ReasonClientNotReady,
@@ -93,4 +96,21 @@ func (s *policyScope) findClients(ctx context.Context) (outcome, error) {
 		}
 	}
 	return outcome{v1alpha1.ReasonSucceeded, "The clients are verified and published."}, nil
+}
+
+// audienceNamed says when a policy must name its audience: where the client's id is not
+// ours to choose, tokens are unlikely to name it.
+func (s *policyScope) audienceNamed(ctx context.Context, c *v1alpha1.IntrospectionClient) error {
+	if s.object.Spec.Require.Audiences != nil {
+		return nil
+	}
+	server := &v1alpha1.ClusterAuthorizationServer{}
+	if err := s.Get(ctx, types.NamespacedName{Name: c.Spec.AuthorizationServerRef.Name}, server); err != nil {
+		return client.IgnoreNotFound(err) // the client says it
+	}
+	if server.Spec.OAuth == nil && !isManual(server) {
+		return nil
+	}
+	return userMustAct(v1alpha1.ReasonAudienceRequired,
+		"spec.require.audiences must say what aud of a token names: the client id of IntrospectionClient %s is chosen by its server, or by whoever registered it, and until then every token is refused. Set spec.require.audiences.anyOf.", c.Name)
 }

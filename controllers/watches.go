@@ -12,10 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -50,8 +52,17 @@ func serverChanged() predicate.Predicate {
 		after, ok2 := e.ObjectNew.(*v1alpha1.ClusterAuthorizationServer)
 		return !ok1 || !ok2 || before.UID != after.UID || before.Generation != after.Generation ||
 			readyReason(before) != readyReason(after) ||
-			!equality.Semantic.DeepEqual(before.Status.Endpoints, after.Status.Endpoints)
+			!equality.Semantic.DeepEqual(before.Status.Endpoints, after.Status.Endpoints) ||
+			!slices.Equal(methodsOf(before), methodsOf(after))
 	}}
+}
+
+// methodsOf are the ways in which clients can prove themselves there.
+func methodsOf(s *v1alpha1.ClusterAuthorizationServer) []string {
+	if s.Status.Capabilities == nil {
+		return nil
+	}
+	return s.Status.Capabilities.AuthenticationMethods
 }
 
 // readyReason is what clients repeat of a server: it has no reason of the past.
@@ -123,6 +134,7 @@ func (r *serverReconciler) register(mgr manager.Manager) error {
 		Watches(&corev1.Namespace{}, granting, builder.WithPredicates(labelsChanged())).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.ofConfigMap)).
+		WatchesRawSource(source.TypedChannel(r.sessions.learned, &handler.TypedEnqueueRequestForObject[*v1alpha1.ClusterAuthorizationServer]{})).
 		WithOptions(options(4)).
 		Complete(r)
 }
@@ -168,8 +180,15 @@ func (r *serverReconciler) ofSecret(ctx context.Context, o client.Object) reques
 	}
 	return r.serversWhere(ctx, func(s *v1alpha1.ClusterAuthorizationServer) bool {
 		ca := s.Spec.Connection.CABundle
-		return s.Spec.Credentials.ClientCredentials.SecretName == o.GetName() || (ca != nil && ca.Kind == "Secret" && ca.Name == o.GetName())
+		return signsInWith(s, o.GetName()) || (ca != nil && ca.Kind == "Secret" && ca.Name == o.GetName())
 	})
+}
+
+// signsInWith says that a server's object names a Secret for the operator's sign-in.
+func signsInWith(s *v1alpha1.ClusterAuthorizationServer, secret string) bool {
+	c := s.Spec.Credentials
+	return c != nil && ((c.ClientCredentials != nil && c.ClientCredentials.SecretName == secret) ||
+		(c.InitialAccessToken != nil && c.InitialAccessToken.SecretName == secret))
 }
 
 func (r *serverReconciler) ofConfigMap(ctx context.Context, o client.Object) requests {
@@ -179,7 +198,7 @@ func (r *serverReconciler) ofConfigMap(ctx context.Context, o client.Object) req
 	})
 }
 
-func (r *clientReconciler) register(mgr manager.Manager, bundleChanged, hinted <-chan clientEvent) error {
+func (r *clientReconciler) register(mgr manager.Manager, bundleChanged, hinted <-chan clientEvent, brought cache.Cache) error {
 	everyone := handler.TypedFuncs[*v1alpha1.IntrospectionClient, reconcile.Request]{
 		GenericFunc: func(ctx context.Context, _ clientEvent, q queue) {
 			for _, req := range r.clientsOf(ctx) {
@@ -200,8 +219,19 @@ func (r *clientReconciler) register(mgr manager.Manager, bundleChanged, hinted <
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
 		WatchesRawSource(source.TypedChannel(bundleChanged, everyone)).
 		WatchesRawSource(source.TypedChannel(hinted, one)).
+		WatchesRawSource(source.Kind(brought, secretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofBrought))).
 		WithOptions(options(r.config.Workers)).
 		Complete(r)
+}
+
+// secretMetadata is what is watched of the Secrets that users bring.
+func secretMetadata() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}}
+}
+
+// ofBrought finds the clients that name a Secret in spec.existingSecretName.
+func (r *clientReconciler) ofBrought(ctx context.Context, o *metav1.PartialObjectMetadata) requests {
+	return r.clientsOf(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexExisting: o.GetName()})
 }
 
 func (r *clientReconciler) clientsOf(ctx context.Context, opts ...client.ListOption) requests {

@@ -57,34 +57,10 @@ type ServerEndpoints struct {
 	// +kubebuilder:validation:MaxLength=1024
 	JWKS string `json:"jwks,omitempty"`
 	// registration is where clients are registered: the admin API of a Keycloak
-	// realm.
+	// realm, the registration endpoints of a Duende host, or the registration
+	// endpoint of RFC 7591.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Registration string `json:"registration,omitempty"`
-}
-
-// ServerCapabilities are what a server was found to be able to do.
-// +kubebuilder:validation:MinProperties=1
-type ServerCapabilities struct {
-	// provider is the dialect: keycloak.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=32
-	Provider string `json:"provider,omitempty"`
-	// rights of the operator's sign-in: Manage when its token says that it may
-	// manage clients, Unknown when the token does not say.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=32
-	Rights string `json:"rights,omitempty"`
-	// introspectionAuthMethods are the ways to authenticate at the introspection
-	// endpoint (RFC 8414).
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	IntrospectionAuthMethods []string `json:"introspectionAuthMethods,omitempty"`
 }

@@ -68,10 +68,12 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonInvalidCABundle: a key of the CA bundle is missing, too large or no PEM.
 	ReasonInvalidCABundle = "InvalidCABundle"
-	// ReasonCredentialsRefused: the server refused the operator's sign-in.
+	// ReasonCredentialsRefused: the server refused the operator's sign-in, or the credential that a client brought.
 	ReasonCredentialsRefused = "CredentialsRefused"
 	// ReasonMissingRights: signed in, but without the rights to manage clients.
 	ReasonMissingRights = "MissingRights"
+	// ReasonRegistrationUnsupported: the server registers no clients in the way that its object says.
+	ReasonRegistrationUnsupported = "RegistrationUnsupported"
 	// ReasonInUse: the object is being deleted while clients refer to it.
 	ReasonInUse = "InUse"
 )
@@ -126,8 +128,40 @@ const (
 	ReasonNoPolicyNeeded = "NoPolicyNeeded"
 )
 
+// Reasons of an IntrospectionClient that depend on what its server can do.
+const (
+	// ReasonScopeNotAllowed: a scope is not in the server's access.scopes, or unknown at the server.
+	ReasonScopeNotAllowed = "ScopeNotAllowed"
+	// ReasonNoScopes: the server answers only about tokens of a client's scopes, and none is named.
+	ReasonNoScopes = "NoScopes"
+	// ReasonMethodNotSupported: the server does not know the authentication method.
+	ReasonMethodNotSupported = "MethodNotSupported"
+	// ReasonRegistrationAmbiguous: the answer to a registration was lost, and nobody can look whether it was
+	// done. AnnotationRegisterAgain goes on.
+	ReasonRegistrationAmbiguous = "RegistrationAmbiguous"
+	// ReasonRegistrationAccessLost: the server no longer takes the registration access token (RFC 7592).
+	ReasonRegistrationAccessLost = "RegistrationAccessLost"
+	// ReasonManagementUnsupported: the server can't change or delete what it has registered.
+	ReasonManagementUnsupported = "ManagementUnsupported"
+	// ReasonExistingSecretNotFound: existingSecretName is unset, or names no Secret of this namespace.
+	ReasonExistingSecretNotFound = "ExistingSecretNotFound"
+	// ReasonExistingSecretInvalid: that Secret lacks a key, or a value in it makes no credential.
+	ReasonExistingSecretInvalid = "ExistingSecretInvalid"
+	// ReasonExistingSecretNotAllowed: existingSecretName at a server whose registration is not Manual.
+	ReasonExistingSecretNotAllowed = "ExistingSecretNotAllowed"
+	// ReasonAudienceNotRequestable: mode OnRequest, and the client id is nothing that can be asked for with
+	// resource= (RFC 8707: an absolute URI).
+	ReasonAudienceNotRequestable = "AudienceNotRequestable"
+	// ReasonNotSupported: the server has no way to map an audience; who issues tokens decides.
+	ReasonNotSupported = "NotSupported"
+	// ReasonPropagating: done, and parts of the server may not know of it yet.
+	ReasonPropagating = "Propagating"
+)
+
 // Reasons of a TokenPolicy.
 const (
+	// ReasonAudienceRequired: require.audiences is unset, and the client's id is not ours to choose.
+	ReasonAudienceRequired = "AudienceRequired"
 	// ReasonInvalidPolicy: the policy does not compile.
 	ReasonInvalidPolicy = "InvalidPolicy"
 	// ReasonClientNotFound: a clientRef names no IntrospectionClient of this namespace.
@@ -138,3 +172,7 @@ const (
 
 // Finalizer holds an object until the operator has cleaned up after it.
 const Finalizer = "introspection.dev/finalizer"
+
+// AnnotationRegisterAgain on an IntrospectionClient, with the value of status.registrationAttempt, registers
+// it once more after a registration whose outcome nobody knows.
+const AnnotationRegisterAgain = "introspection.dev/register-again"

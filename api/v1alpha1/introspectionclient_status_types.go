@@ -44,12 +44,30 @@ type IntrospectionClientStatus struct {
 	// +kubebuilder:validation:MaxLength=255
 	AudienceScope string `json:"audienceScope,omitempty"`
 
+	// audienceResource is what clients ask for with resource=<this value> (RFC
+	// 8707) to have this API in `aud`, where the server maps audiences that way
+	// and the mode is OnRequest.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	AudienceResource string `json:"audienceResource,omitempty"`
+
+	// registrationAttempt is set while the outcome of a registration is not
+	// known: the answer was lost, and the server can't be asked. It is the value
+	// of the annotation introspection.dev/register-again that makes the operator
+	// register once more.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	RegistrationAttempt string `json:"registrationAttempt,omitempty"`
+
 	// binding names the Secret that workloads mount (Service Binding for
 	// Kubernetes 1.1).
 	// +optional
 	Binding *LocalReference `json:"binding,omitempty"`
 
-	// credential tells which credential the Secret holds.
+	// credential tells which credential the Secret holds: with endpoint Webhook
+	// one of the webhook's, with Server the registered one.
 	// +optional
 	Credential *ClientCredential `json:"credential,omitempty"`
 }
@@ -57,6 +75,10 @@ type IntrospectionClientStatus struct {
 // ClientCredential tells a credential apart without giving it away.
 // +kubebuilder:validation:MinProperties=1
 type ClientCredential struct {
+	// method is how the client proves itself at the authorization server, by the
+	// registered credential.
+	// +optional
+	Method AuthenticationMethod `json:"method,omitempty"`
 	// fingerprint is the start of the SHA-256 of the secret, in hex.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -65,4 +87,8 @@ type ClientCredential struct {
 	// issuedAt is when the secret was made.
 	// +optional
 	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
+	// expiresAt is when the authorization server ends the registered secret by
+	// itself, where it said so.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }

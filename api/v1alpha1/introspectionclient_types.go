@@ -20,6 +20,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Policy",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="PolicyBound")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.existingSecretName) || self.spec.existingSecretName != (has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name)",message="existingSecretName is the name of the Secret that the operator writes (secret.name, by default the object's name): name one of them differently",fieldPath=".spec.existingSecretName"
 // +kubebuilder:selectablefield:JSONPath=`.spec.authorizationServerRef.name`
 type IntrospectionClient struct {
 	metav1.TypeMeta `json:",inline"`
@@ -50,6 +51,11 @@ type IntrospectionClientList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.clientID) == has(oldSelf.clientID) && (!has(self.clientID) || self.clientID == oldSelf.clientID)",message="clientID is immutable, and can't be set or removed later: delete this object and create another",fieldPath=".clientID"
 // +kubebuilder:validation:XValidation:rule="has(self.secret.name) == has(oldSelf.secret.name) && (!has(self.secret.name) || self.secret.name == oldSelf.secret.name)",message="secret.name is immutable, and can't be set or removed later, since workloads mount it: delete this object and create another",fieldPath=".secret.name"
 // +kubebuilder:validation:XValidation:rule="self.endpoint == 'Webhook' || !has(self.policyRef)",message="policyRef needs endpoint Webhook: no policy is checked at the server's own endpoint",fieldPath=".policyRef"
+// +kubebuilder:validation:XValidation:rule="self.authentication.method != 'ServiceAccountJWT' || self.endpoint == 'Webhook'",message="ServiceAccountJWT needs endpoint Webhook: the ServiceAccount is the webhook's, and workloads can't have its tokens",fieldPath=".authentication.method"
+// +kubebuilder:validation:XValidation:rule="self.authentication.method != 'ServiceAccountJWT' || !has(self.existingSecretName)",message="with ServiceAccountJWT there is no Secret to bring: leave out existingSecretName, or choose another method",fieldPath=".authentication.method"
+// +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.clientID)",message="existingSecretName brings the client id too: leave out clientID",fieldPath=".clientID"
+// +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.scopes)",message="with existingSecretName nothing is registered: leave out scopes, and set them at the server",fieldPath=".scopes"
+// +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.audience.tokenClients)",message="with existingSecretName nothing is mapped: leave out audience.tokenClients, and map the audience at the server",fieldPath=".audience.tokenClients"
 type IntrospectionClientSpec struct {
 	// authorizationServerRef names the ClusterAuthorizationServer. Immutable.
 	// +required
@@ -57,7 +63,8 @@ type IntrospectionClientSpec struct {
 
 	// clientID at the server, at most 100 characters; default made by the
 	// server's clientIDTemplate. It starts with a prefix that the server grants
-	// this namespace. Immutable.
+	// this namespace. At an oauth server, which chooses ids itself, and with
+	// existingSecretName it is left out. Immutable.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=100
@@ -72,10 +79,40 @@ type IntrospectionClientSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^[:cntrl:]]+$')",message="displayName must be one line, without control characters"
 	DisplayName string `json:"displayName,omitempty"`
 
+	// scopes whose tokens this API may look into, at most 32 of at most 100
+	// characters, of those that the server's access.scopes lists. A Duende
+	// IdentityServer answers only about tokens that have one of them; an oauth
+	// server gets them as the client's scope (RFC 7591). Without meaning at
+	// Keycloak. Not with existingSecretName.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=100
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\x21\x23-\x5b\x5d-\x7e]+$')`,message="a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
+	Scopes []string `json:"scopes,omitempty"`
+
 	// audience says how tokens come to name this API in `aud`.
 	// +optional
 	// +default={}
 	Audience ClientAudience `json:"audience,omitzero"`
+
+	// authentication is how the client proves itself at the server.
+	// +optional
+	// +default={}
+	Authentication ClientAuthentication `json:"authentication,omitzero"`
+
+	// existingSecretName names a Secret of this namespace that holds the
+	// client's credential; at most 253 characters. It has the keys client_id and
+	// client_secret, or client_id, private_key.pem and key_id where the method
+	// is PrivateKeyJWT. Only, and always, at servers with registration Manual.
+	// It is not the Secret that workloads mount.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="existingSecretName must be the name of a Secret: lower-case letters, digits, hyphens and dots"
+	ExistingSecretName string `json:"existingSecretName,omitempty"`
 
 	// endpoint is what the Secret is for. Webhook: our introspection endpoint,
 	// which checks a TokenPolicy, with a secret that is good there only. Server:
@@ -108,16 +145,17 @@ type IntrospectionClientSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.mode != 'Unmanaged' || !has(self.tokenClients)",message="mode Unmanaged touches no token client: leave out tokenClients, or choose another mode",fieldPath=".tokenClients"
 // +kubebuilder:validation:MinProperties=0
 type ClientAudience struct {
-	// mode is Default: every new token of the token clients names this API;
-	// OnRequest: only those that were asked for with scope=<the name in
-	// status.audienceScope>; Unmanaged: nothing is touched.
+	// mode is Default: every new token of the token clients (at Duende: every
+	// new token that has one of spec.scopes) names this API; OnRequest: only
+	// those that were asked for with scope=<status.audienceScope>, or
+	// resource=<status.audienceResource>; Unmanaged: nothing is touched.
 	// +optional
 	// +default="Default"
 	Mode AudienceMode `json:"mode,omitempty"`
 
 	// tokenClients are the clients whose tokens shall name this API, by client
 	// id: 1 to 16 of at most 100 characters; default, and at most, those of the
-	// server. Not with mode Unmanaged.
+	// server. At Keycloak only. Not with mode Unmanaged.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -128,6 +166,34 @@ type ClientAudience struct {
 	TokenClients []string `json:"tokenClients,omitempty"`
 }
 
+// ClientAuthentication is how a client proves itself at the server.
+// +kubebuilder:validation:MinProperties=0
+type ClientAuthentication struct {
+	// method is ClientSecret: a shared secret (RFC 6749 section 2.3.1);
+	// PrivateKeyJWT: an assertion signed by a key of the client's own (RFC 7523
+	// section 2.2); or ServiceAccountJWT: the token of a Kubernetes
+	// ServiceAccount that the operator makes for this client, where no secret is
+	// kept anywhere. What a server can do is in its
+	// status.capabilities.authenticationMethods. ServiceAccountJWT needs
+	// endpoint Webhook.
+	// +optional
+	// +default="ClientSecret"
+	Method AuthenticationMethod `json:"method,omitempty"`
+}
+
+// AuthenticationMethod is how a client proves itself.
+// +kubebuilder:validation:Enum=ClientSecret;PrivateKeyJWT;ServiceAccountJWT
+type AuthenticationMethod string
+
+const (
+	// MethodClientSecret is a shared secret.
+	MethodClientSecret AuthenticationMethod = "ClientSecret"
+	// MethodPrivateKeyJWT is an assertion signed by the client's key.
+	MethodPrivateKeyJWT AuthenticationMethod = "PrivateKeyJWT"
+	// MethodServiceAccountJWT is a ServiceAccount's token as the assertion.
+	MethodServiceAccountJWT AuthenticationMethod = "ServiceAccountJWT"
+)
+
 // AudienceMode is how an audience is mapped.
 // +kubebuilder:validation:Enum=Default;OnRequest;Unmanaged
 type AudienceMode string
@@ -136,7 +202,7 @@ const (
 	// AudienceDefault maps the audience onto every new token of the token
 	// clients.
 	AudienceDefault AudienceMode = "Default"
-	// AudienceOnRequest maps it onto the tokens that ask for it by scope.
+	// AudienceOnRequest maps it onto the tokens that ask for it.
 	AudienceOnRequest AudienceMode = "OnRequest"
 	// AudienceUnmanaged touches nothing.
 	AudienceUnmanaged AudienceMode = "Unmanaged"
@@ -164,80 +230,3 @@ const (
 	// DeletionRetain keeps both.
 	DeletionRetain DeletionPolicy = "Retain"
 )
-
-// ClientSecret shapes the Secret that workloads mount.
-// +kubebuilder:validation:MinProperties=0
-type ClientSecret struct {
-	// name of the Secret, at most 253 characters; default the object's name.
-	// Immutable.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name must be the name of a Secret: lower-case letters, digits, hyphens and dots"
-	Name string `json:"name,omitempty"`
-
-	// labels of the Secret, at most 32, beside the operator's own
-	// (introspection.dev/…, app.kubernetes.io/managed-by).
-	// +optional
-	// +kubebuilder:validation:MinProperties=0
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('introspection.dev/') && k != 'app.kubernetes.io/managed-by')",message="labels under introspection.dev/ and app.kubernetes.io/managed-by are the operator's own: leave them out"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a label's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash"
-	Labels map[string]LabelValue `json:"labels,omitempty"`
-
-	// annotations of the Secret, at most 32, beside the operator's own
-	// (introspection.dev/…).
-	// +optional
-	// +kubebuilder:validation:MinProperties=0
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('introspection.dev/'))",message="annotations under introspection.dev/ are the operator's own: leave them out"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-zA-Z0-9]([-a-zA-Z0-9.]{0,251}[a-zA-Z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key must be a name of at most 63 letters, digits and - _ . after, if you like, a DNS prefix and a slash"
-	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
-
-	// keys renames keys of the Secret. No two may be the same.
-	// +optional
-	Keys *SecretKeys `json:"keys,omitempty"`
-}
-
-// LabelValue is the value of a label, at most 63 characters.
-// +kubebuilder:validation:MinLength=0
-// +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:rule="self.matches('^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$')",message="a label's value must be letters, digits and - _ . and start and end with a letter or digit"
-type LabelValue string
-
-// AnnotationValue is the value of an annotation, at most 1024 characters.
-// +kubebuilder:validation:MinLength=0
-// +kubebuilder:validation:MaxLength=1024
-type AnnotationValue string
-
-// SecretKeys renames keys of the Secret that workloads mount.
-// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, k != 'type' && k != 'provider' && k != 'token_endpoint' && k != 'jwks_uri' && k != 'authorize_url')",message="type, provider, token_endpoint, jwks_uri and authorize_url are keys of the Secret already: choose another name"
-// +kubebuilder:validation:XValidation:rule="[has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].all(k, [has(self.clientID) ? self.clientID : 'client_id', has(self.clientSecret) ? self.clientSecret : 'client_secret', has(self.issuer) ? self.issuer : 'issuer', has(self.introspectionEndpoint) ? self.introspectionEndpoint : 'introspection_endpoint', has(self.caCertificate) ? self.caCertificate : 'ca.crt'].exists_one(o, o == k))",message="two keys of the Secret have the same name: give each its own"
-// +kubebuilder:validation:MinProperties=0
-type SecretKeys struct {
-	// clientID is the key of the client id, at most 253 characters; default
-	// client_id.
-	// +optional
-	ClientID SecretKey `json:"clientID,omitempty"`
-	// clientSecret is the key of the secret, at most 253 characters; default
-	// client_secret.
-	// +optional
-	ClientSecret SecretKey `json:"clientSecret,omitempty"`
-	// issuer is the key of the issuer, at most 253 characters; default issuer.
-	// +optional
-	Issuer SecretKey `json:"issuer,omitempty"`
-	// introspectionEndpoint is the key of the endpoint's address, at most 253
-	// characters; default introspection_endpoint.
-	// +optional
-	IntrospectionEndpoint SecretKey `json:"introspectionEndpoint,omitempty"`
-	// caCertificate is the key of the endpoint's CA certificates, at most 253
-	// characters; default ca.crt.
-	// +optional
-	CACertificate SecretKey `json:"caCertificate,omitempty"`
-}
-
-// SecretKey is a key of a Secret, at most 253 characters.
-// +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",message="a key of a Secret must be letters, digits and - _ . only"
-type SecretKey string

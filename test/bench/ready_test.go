@@ -109,7 +109,7 @@ func newSite(b *testing.B) *site {
 		Spec: v1alpha1.ClusterAuthorizationServerSpec{
 			Issuer:      s.issuer,
 			Connection:  v1alpha1.ServerConnection{Limits: v1alpha1.ServerLimits{RequestsPerSecond: 10000, Burst: 10000, MaxInFlight: 64}},
-			Credentials: v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
+			Credentials: &v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
 			Keycloak:    &v1alpha1.KeycloakServer{TokenClients: []string{"web"}},
 			Access: &v1alpha1.ServerAccess{
 				NamespaceSelector: &metav1.LabelSelector{}, Audience: v1alpha1.AudienceAccess{MaxPerTokenClient: 1000},

@@ -8,6 +8,8 @@ import "testing"
 // The messages of what can't change.
 const (
 	fixedIssuer = "issuer is immutable, since clients are registered with it: create another ClusterAuthorizationServer"
+	fixedKind   = "the kind of server (keycloak, duende or oauth) is immutable, since clients are registered in its way: create another ClusterAuthorizationServer"
+	fixedManual = "registration is immutable, since it says whose the clients' credentials are: create another ClusterAuthorizationServer"
 	fixedServer = "authorizationServerRef is immutable: delete this object and create another"
 	fixedID     = "clientID is immutable, and can't be set or removed later: delete this object and create another"
 	fixedSecret = "secret.name is immutable, and can't be set or removed later, since workloads mount it: delete this object and create another"
@@ -20,6 +22,27 @@ var changes = map[string]map[string]row{
 			reason:  "clients are registered with it",
 			refused: edits{"spec.issuer": "https://sso.example.com/realms/other"}, field: "spec.issuer", message: fixedIssuer,
 			accepted: edits{"spec.connection.url": "https://keycloak/realms/other", "spec.clientIDTemplate": "eu.{namespace}.{name}"},
+		},
+		"keycloak": {
+			reason: "clients are registered in its way", refused: duende(nil), field: "spec", message: fixedKind,
+			accepted: edits{"spec.keycloak": map[string]any{}},
+		},
+		"duende": {
+			reason: "clients are registered in its way", with: duende(nil), refused: edits{"spec.duende": absent{}, "spec.oauth": map[string]any{}}, field: "spec", message: fixedKind,
+			accepted: edits{"spec.duende.url": "https://id.example.com/other"},
+		},
+		"oauth": {
+			reason: "clients are registered in its way", with: oauth(nil), refused: edits{"spec.oauth": absent{}, "spec.keycloak": map[string]any{}}, field: "spec", message: fixedKind,
+			accepted: edits{"spec.credentials": absent{}},
+		},
+		"registration": {
+			reason: "registrations would be forgotten", refused: edits{"spec.registration": "Manual", "spec.credentials": absent{}}, field: "spec.registration", message: fixedManual,
+			accepted: edits{"spec.registration": "Managed"},
+		},
+		"registration by default": {
+			reason: "leaving it out is Managed", with: edits{"spec.registration": "Manual", "spec.credentials": absent{}},
+			refused: edits{"spec.registration": absent{}, "spec.credentials.clientCredentials.secretName": "a"}, field: "spec.registration", message: fixedManual,
+			accepted: edits{"spec.access": absent{}},
 		},
 		"spec null": {
 			reason: "a spec that may go may come back as another", refused: edits{"spec": nil}, field: "spec", message: "Required value",

@@ -14,15 +14,32 @@ spec:
   authorizationServerRef: {name: corporate}
   clientID: shop.orders
   displayName: Orders API (größer)
+  scopes: [orders.read, "https://example.com/scope"]
   audience: {mode: OnRequest, tokenClients: [web]}
+  authentication: {method: ServiceAccountJWT}
   endpoint: Webhook
   policyRef: {name: orders}
   secret:
     name: orders-introspection
     labels: {team: shop, example.com/tier: ""}
     annotations: {reloader.example.com/match: "true", Note: "any text: ü"}
-    keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem}
+    keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem, privateKey: key.pem, keyID: KID}
   deletionPolicy: Retain
+`
+
+// maximalManual states what a client that is registered by the operator can't.
+const maximalManual = `
+apiVersion: introspection.dev/v1alpha1
+kind: IntrospectionClient
+metadata: {name: billing, namespace: shop}
+spec:
+  authorizationServerRef: {name: by-hand}
+  audience: {mode: Unmanaged}
+  authentication: {method: PrivateKeyJWT}
+  existingSecretName: billing-client
+  endpoint: Server
+  secret: {name: billing}
+  deletionPolicy: Delete
 `
 
 const (
@@ -44,6 +61,9 @@ func clientRefusals() map[string]row {
 			"spec.secret.name":                       {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
 			"spec.secret.labels":                     {reason: "bounded", most: 32, of: dictionary},
 			"spec.secret.annotations":                {reason: "bounded", most: 32, of: dictionary},
+			"spec.existingSecretName":                {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			"spec.scopes":                            {reason: "bounded; none is said by leaving it out", least: 1, most: 32, of: list},
+			"spec.scopes[0]":                         {reason: "bounded", least: 1, most: 100, of: text},
 			clients:                                  {reason: "none is said by mode Unmanaged", least: 1, most: 16, of: list},
 			clients + "[0]":                          {reason: "a client id", least: 1, most: 100, of: text},
 			"spec.secret.labels[team]":               {reason: "Kubernetes' bound", with: edits{"spec.secret.labels": map[string]any{}}, most: 63, of: text},
@@ -53,14 +73,18 @@ func clientRefusals() map[string]row {
 			"spec.secret.keys.issuer":                {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
 			"spec.secret.keys.introspectionEndpoint": {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
 			"spec.secret.keys.caCertificate":         {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.privateKey":            {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
+			"spec.secret.keys.keyID":                 {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
 		}),
 		choices(map[string]choice{
-			"spec.audience.mode":  {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
-			"spec.endpoint":       {reason: "two endpoints", values: []string{"Webhook", "Server"}},
-			"spec.deletionPolicy": {reason: "two ends", values: []string{"Delete", "Retain"}},
+			"spec.authentication.method": {reason: "three ways", values: []string{"ClientSecret", "PrivateKeyJWT", "ServiceAccountJWT"}},
+			"spec.audience.mode":         {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
+			"spec.endpoint":              {reason: "two endpoints", values: []string{"Webhook", "Server"}},
+			"spec.deletionPolicy":        {reason: "two ends", values: []string{"Delete", "Retain"}},
 		}),
 		sets(map[string]row{
-			clients: {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
+			clients:       {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
+			"spec.scopes": {reason: "twice is a slip", refused: edits{"spec.scopes": "a"}, accepted: edits{"spec.scopes": "A"}},
 		}),
 		needs(map[string]row{
 			"spec":                {reason: "else spec: null would evade immutability"},
@@ -69,7 +93,13 @@ func clientRefusals() map[string]row {
 			"spec.policyRef.name": {reason: "a reference", with: edits{"spec.policyRef.name": "orders"}},
 		}),
 		rules(clientRules()),
+		bringRefusals(),
 		map[string]row{
+			"service account at the server's endpoint": {
+				reason: "the workload could not have its token", refused: edits{"spec.authentication.method": "ServiceAccountJWT", "spec.endpoint": "Server"},
+				field: "spec.authentication.method", message: "ServiceAccountJWT needs endpoint Webhook: the ServiceAccount is the webhook's, and workloads can't have its tokens",
+				accepted: edits{"spec.authentication.method": "PrivateKeyJWT", "spec.endpoint": "Server"},
+			},
 			"spec null": {reason: "as kubectl apply sends it", refused: edits{"spec": nil}, field: "spec", message: "Required value"},
 			"unmanaged with token clients": {
 				reason: "nothing would be mapped onto them", refused: edits{"spec.audience": map[string]any{"mode": "Unmanaged", "tokenClients": []any{"web"}}},
@@ -85,6 +115,42 @@ func clientRefusals() map[string]row {
 	)
 }
 
+// bringRefusals are about a credential that a client brings: what it comes with is not said again.
+func bringRefusals() map[string]row {
+	const (
+		existing = "spec.existingSecretName"
+		ours     = "existingSecretName is the name of the Secret that the operator writes (secret.name, by default the object's name): name one of them differently"
+	)
+	brought := edits{existing: "orders-client"}
+	return map[string]row{
+		"brought and a client id": {
+			reason: "two ids", with: brought, refused: edits{"spec.clientID": "shop.orders"},
+			field: "spec.clientID", message: "existingSecretName brings the client id too: leave out clientID", accepted: edits{"spec.displayName": "Orders"},
+		},
+		"brought and scopes": {
+			reason: "nobody would register them", with: brought, refused: edits{"spec.scopes": []any{"a"}},
+			field: "spec.scopes", message: "with existingSecretName nothing is registered: leave out scopes, and set them at the server", accepted: edits{"spec.endpoint": "Server"},
+		},
+		"brought and token clients": {
+			reason: "nobody would map it", with: brought, refused: edits{"spec.audience.tokenClients": []any{"web"}},
+			field: "spec.audience.tokenClients", message: "with existingSecretName nothing is mapped: leave out audience.tokenClients, and map the audience at the server",
+			accepted: edits{"spec.audience.mode": "Unmanaged"},
+		},
+		"brought and a service account": {
+			reason: "two credentials", with: brought, refused: edits{"spec.authentication.method": "ServiceAccountJWT"},
+			field: "spec.authentication.method", message: "with ServiceAccountJWT there is no Secret to bring: leave out existingSecretName, or choose another method",
+			accepted: edits{"spec.authentication.method": "PrivateKeyJWT"},
+		},
+		"brought in the object's name": {
+			reason: "the operator writes that one", refused: edits{existing: "orders"}, field: existing, message: ours, accepted: edits{existing: "orders", "spec.secret.name": "mounted"},
+		},
+		"brought in the mounted Secret": {
+			reason: "the operator writes that one", with: edits{"spec.secret.name": "mounted"}, refused: edits{existing: "mounted"},
+			field: existing, message: ours, accepted: edits{existing: "orders"},
+		},
+	}
+}
+
 func clientRules() map[string]rule {
 	key := rule{reason: "Kubernetes refuses the Secret", message: "a key of a Secret must be letters, digits and - _ . only", refused: badKeys, accepted: goodKeys[1:]}
 	long := strings.Repeat("a", 64)
@@ -93,6 +159,8 @@ func clientRules() map[string]rule {
 		"spec.policyRef.name":              {reason: "it could never be found", message: "name must be the name of an object: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
 		"spec.secret.name":                 {reason: "Kubernetes refuses the Secret", message: "name must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
 		"spec.clientID":                    {reason: "it is in Basic credentials, URLs and prefixes", message: "clientID must start with a letter or digit and hold only letters, digits and . _ : / -", refused: []any{"shop orders", ".orders", "shop.örders", "a\n", "a%b"}, accepted: []any{"shop.orders", "Shop:orders/v1_x-y", "1"}},
+		"spec.existingSecretName":          {reason: "it could never be found", message: "existingSecretName must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.scopes[0]":                   {reason: "no token could have it", message: badScope, refused: badScopes, accepted: goodScopes},
 		"spec.displayName":                 {reason: "one line in consoles and logs", message: "displayName must be one line, without control characters", refused: []any{"Orders\nAPI", "\tOrders", "a\u0000"}, accepted: []any{"Orders API", "Aufträge ©"}},
 		"spec.audience.tokenClients[0]":    {reason: "a list in one item is a slip", message: "a token client is named by its client id, without spaces", refused: []any{"web mobile", "web\n"}, accepted: []any{"web"}},
 		"spec.secret.labels": {
@@ -124,14 +192,16 @@ func clientRules() map[string]rule {
 		"spec.secret.keys.issuer":                key,
 		"spec.secret.keys.introspectionEndpoint": key,
 		"spec.secret.keys.caCertificate":         key,
+		"spec.secret.keys.privateKey":            key,
+		"spec.secret.keys.keyID":                 key,
 		"spec.secret.keys": {
 			reason: "one would overwrite the other", message: takenKeys,
-			refused:  []any{keys("clientID", "type"), keys("clientSecret", "provider"), keys("issuer", "token_endpoint"), keys("introspectionEndpoint", "jwks_uri"), keys("caCertificate", "authorize_url")},
+			refused:  []any{keys("clientID", "type"), keys("clientSecret", "provider"), keys("issuer", "token_endpoint"), keys("introspectionEndpoint", "jwks_uri"), keys("caCertificate", "authorize_url"), keys("privateKey", "type"), keys("keyID", "provider")},
 			accepted: []any{keys("clientID", "Type"), map[string]any{}},
 		},
 		"spec.secret.keys same": {
 			reason: "one would overwrite the other", message: sameKeys,
-			refused:  []any{keys("clientID", "A", "clientSecret", "A"), keys("clientID", "client_secret"), keys("issuer", "ca.crt"), keys("caCertificate", "introspection_endpoint")},
+			refused:  []any{keys("clientID", "A", "clientSecret", "A"), keys("clientID", "client_secret"), keys("issuer", "ca.crt"), keys("caCertificate", "introspection_endpoint"), keys("privateKey", "client_secret"), keys("keyID", "private_key.pem"), keys("clientID", "key_id")},
 			accepted: []any{keys("clientID", "A", "clientSecret", "a"), keys("clientID", "client_secret", "clientSecret", "client_id"), keys("clientID", "client_id")},
 		},
 	}

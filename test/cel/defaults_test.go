@@ -17,8 +17,11 @@ import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 )
 
-// maximal holds objects that state every field.
-var maximal = map[string]string{serverKind: maximalServer, clientKind: maximalClient, policyKind: maximalPolicy}
+// maximal holds objects that between them state every field.
+var maximal = map[string]string{
+	"server": maximalServer, "server-duende": maximalDuende, "server-oauth": maximalOAuth, "server-secretless": maximalSecretless,
+	"client": maximalClient, "client-manual": maximalManual, "policy": maximalPolicy,
+}
 
 // unlooked is the status of an object that the operator did not look at: without
 // it, tools would read the object as healthy.
@@ -39,6 +42,7 @@ connection:
   hostHeader: Connection
   timeout: 2s
   limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}
+registration: Managed
 credentials: {clientCredentials: {secretName: keycloak-operator}}
 clientIDTemplate: "{namespace}.{name}"
 keycloak: {tokenClients: [web, mobile]}
@@ -56,6 +60,7 @@ connection:
   hostHeader: Connection
   timeout: 2s
   limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}
+registration: Managed
 credentials: {clientCredentials: {secretName: keycloak-operator}}
 clientIDTemplate: "{namespace}.{name}"
 keycloak: {tokenClients: [web, mobile]}
@@ -71,6 +76,7 @@ connection:
   hostHeader: Connection
   timeout: 2s
   limits: {requestsPerSecond: 50, burst: 1, maxInFlight: 32}
+registration: Managed
 credentials: {clientCredentials: {secretName: keycloak-operator}}
 clientIDTemplate: "{namespace}.{name}"
 keycloak: {tokenClients: [web, mobile]}
@@ -81,6 +87,7 @@ keycloak: {tokenClients: [web, mobile]}
 			spec: `
 authorizationServerRef: {name: corporate}
 audience: {mode: Default}
+authentication: {method: ClientSecret}
 deletionPolicy: Delete
 endpoint: Webhook
 secret: {}
@@ -113,22 +120,20 @@ respond: {}
 // TestMaximal states every field there is, and finds all of it again.
 func TestMaximal(t *testing.T) {
 	t.Parallel()
-	all := schemas(t)
-	for kind, text := range maximal {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			object := parse(t, text)
-			kept := keep(t, object)
-			if diff := cmp.Diff(value(t, text).(map[string]any)["spec"], kept.Object["spec"]); diff != "" {
-				t.Errorf("spec (-want +got):\n%s", diff)
+	stated := map[string]map[string]bool{serverKind: {}, clientKind: {}, policyKind: {}}
+	for name, text := range maximal {
+		object := parse(t, text)
+		kept := keep(t, object)
+		if diff := cmp.Diff(value(t, text).(map[string]any)["spec"], kept.Object["spec"]); diff != "" {
+			t.Errorf("%s: spec (-want +got):\n%s", name, diff)
+		}
+		paths("spec", object.Object["spec"], stated[object.GetKind()])
+	}
+	for kind, schema := range schemas(t) {
+		walk("spec", schema.Properties["spec"], func(field string, _ apiextensionsv1.JSONSchemaProps) {
+			if !stated[kind][strings.ReplaceAll(field, "[*]", "[]")] {
+				t.Errorf("no maximal %s states %s", kind, field)
 			}
-			stated := map[string]bool{}
-			paths("spec", object.Object["spec"], stated)
-			walk("spec", all[kind].Properties["spec"], func(field string, _ apiextensionsv1.JSONSchemaProps) {
-				if !stated[strings.ReplaceAll(field, "[*]", "[]")] {
-					t.Errorf("the maximal %s does not state %s", kind, field)
-				}
-			})
 		})
 	}
 }
@@ -169,11 +174,11 @@ func TestNoDefaultsInLists(t *testing.T) {
 func TestAppliedAgain(t *testing.T) {
 	t.Parallel()
 	for name, texts := range map[string]map[string]string{"minimal": minimal, "maximal": maximal} {
-		for kind, text := range texts {
-			t.Run(name+"/"+kind, func(t *testing.T) {
+		for which, text := range texts {
+			t.Run(name+"/"+which, func(t *testing.T) {
 				t.Parallel()
 				object := parse(t, text)
-				object.SetName(name + "-applied")
+				object.SetName(name + "-" + strings.ToLower(which) + "-applied")
 				first, second, third := apply(t, object), apply(t, object), apply(t, object)
 				if first.GetGeneration() != third.GetGeneration() || second.GetResourceVersion() != third.GetResourceVersion() {
 					t.Errorf("applying the same again wrote:\n%s", cmp.Diff(first.Object, third.Object))
@@ -201,7 +206,7 @@ func TestTypedObjects(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "typed-"},
 		Spec: v1alpha1.ClusterAuthorizationServerSpec{
 			Issuer:      "https://sso.example.com/realms/acme",
-			Credentials: v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
+			Credentials: &v1alpha1.ServerCredentials{ClientCredentials: &v1alpha1.SecretReference{SecretName: "keycloak-operator"}},
 			Keycloak:    &v1alpha1.KeycloakServer{},
 			Access:      &v1alpha1.ServerAccess{NamespaceSelector: &metav1.LabelSelector{}},
 		},
@@ -222,6 +227,8 @@ func TestTypedObjects(t *testing.T) {
 		"burst":    server.Spec.Connection.Limits.Burst,
 		"modes":    server.Spec.Access.Audience.Modes,
 		"mode":     introspection.Spec.Audience.Mode,
+		"method":   introspection.Spec.Authentication.Method,
+		"manual":   server.Spec.Registration,
 		"types":    policy.Spec.Require.TokenTypes,
 		"maxAge":   policy.Spec.Freshness.MaxAge.Duration.String(),
 		"observed": []int64{server.Status.ObservedGeneration, introspection.Status.ObservedGeneration, policy.Status.ObservedGeneration},
@@ -231,6 +238,8 @@ func TestTypedObjects(t *testing.T) {
 		"burst":    int32(100),
 		"modes":    []v1alpha1.AudienceMode{v1alpha1.AudienceDefault, v1alpha1.AudienceOnRequest},
 		"mode":     v1alpha1.AudienceDefault,
+		"method":   v1alpha1.MethodClientSecret,
+		"manual":   v1alpha1.RegistrationManaged,
 		"types":    []v1alpha1.TokenType{v1alpha1.AccessTokenType},
 		"maxAge":   "30s",
 		"observed": []int64{-1, -1, -1},

@@ -57,7 +57,7 @@ func TestColumns(t *testing.T) {
 	t.Parallel()
 	const message = "No token client is named."
 	status := map[string]map[string]any{
-		serverKind: {"conditions": []any{condition("Ready", "True", "Ready", message)}},
+		serverKind: {"capabilities": map[string]any{"provider": "keycloak"}, "conditions": []any{condition("Ready", "True", "Ready", message)}},
 		clientKind: {
 			"clientID": "shop.orders", "binding": map[string]any{"name": "orders-secret"},
 			"conditions": []any{condition("Ready", "False", "NoTokenClients", message), condition("PolicyBound", "Unknown", "Pending", "")},
@@ -81,8 +81,8 @@ func TestColumns(t *testing.T) {
 		"category": {
 			reason: "everything of ours, everywhere", args: []string{"get", "introspection", "-A"},
 			want: []string{
-				"NAME | ISSUER | READY | REASON | AGE",
-				"clusterauthorizationserver.introspection.dev/" + names[serverKind] + " | https://sso.example.com/realms/acme | True | Ready | #",
+				"NAME | ISSUER | PROVIDER | READY | REASON | AGE",
+				"clusterauthorizationserver.introspection.dev/" + names[serverKind] + " | https://sso.example.com/realms/acme | keycloak | True | Ready | #",
 				"NAMESPACE | NAME | SERVER | CLIENT ID | SECRET | READY | REASON | AGE",
 				"shop | introspectionclient.introspection.dev/" + names[clientKind] + " | corporate | shop.orders | orders-secret | False | NoTokenClients | #",
 				"NAMESPACE | NAME | CLIENT | SCOPES | MAX AGE | READY | REASON | AGE",
@@ -92,8 +92,8 @@ func TestColumns(t *testing.T) {
 		"server": {
 			reason: "the message too", args: []string{"get", "casrv", "-o", "wide", names[serverKind]},
 			want: []string{
-				"NAME | ISSUER | READY | REASON | AGE | MESSAGE",
-				names[serverKind] + " | https://sso.example.com/realms/acme | True | Ready | # | " + message,
+				"NAME | ISSUER | PROVIDER | READY | REASON | AGE | MESSAGE",
+				names[serverKind] + " | https://sso.example.com/realms/acme | keycloak | True | Ready | # | " + message,
 			},
 		},
 		"client": {
@@ -190,11 +190,11 @@ DESCRIPTION:
 func TestAppliedByKubectl(t *testing.T) {
 	t.Parallel()
 	for name, texts := range map[string]map[string]string{"minimal": minimal, "maximal": maximal} {
-		for kind, text := range texts {
-			t.Run(name+"/"+kind, func(t *testing.T) {
+		for which, text := range texts {
+			t.Run(name+"/"+which, func(t *testing.T) {
 				t.Parallel()
 				object := parse(t, text)
-				object.SetName(name + "-by-kubectl")
+				object.SetName(name + "-" + strings.ToLower(which) + "-by-kubectl")
 				manifest := manifest(t, object)
 				kubectl(t, manifest, "apply", "-f", "-")
 				if got := kubectl(t, manifest, "apply", "-f", "-"); !strings.HasSuffix(got, " unchanged\n") {

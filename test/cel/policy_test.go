@@ -14,6 +14,7 @@ spec:
   accept:
   - clientRef: {name: orders}
     validation: Introspect
+    opaque: Accepted
     clients: {allow: [web, mobile]}
     tenant: {claim: tenant, values: [acme, "any text: ü"]}
   require:
@@ -28,6 +29,14 @@ spec:
     headers: [{name: X-Auth-Subject, claim: sub}, {name: X-Auth-Tenant, claim: "https://example.com/tenant"}]
     claims: [sub, scope, tenant]
 `
+
+const badScope = "a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
+
+// Scopes by RFC 6749 section 3.3, and what is none.
+var (
+	badScopes  = []any{"orders.read orders.write", `a"b`, `a\b`, "ü", "a\n"}
+	goodScopes = []any{"orders.read", "https://example.com/scope", "!#[]~"}
+)
 
 func policyRefusals() map[string]row {
 	const (
@@ -71,6 +80,7 @@ func policyRefusals() map[string]row {
 		}),
 		choices(map[string]choice{
 			accept + ".validation": {reason: "one way for now", values: []string{"Introspect"}},
+			accept + ".opaque":     {reason: "two ways", values: []string{"Refused", "Accepted"}},
 			types + "[0]":          {reason: "three types", values: []string{"AccessToken", "IDToken", "RefreshToken"}},
 		}),
 		sets(map[string]row{
@@ -104,21 +114,19 @@ func policyRefusals() map[string]row {
 
 func policyRules() map[string]rule {
 	const (
-		scope   = "a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
 		claim   = "a claim's name must be printable ASCII without spaces"
 		headers = "spec.respond.headers"
 	)
 	tenant := edits{"spec.accept[0].tenant.values": []any{"acme"}}
 	subject := edits{headers: []any{header("X-Auth-Subject")}}
-	badScopes, goodScopes := []any{"orders.read orders.write", `a"b`, `a\b`, "ü", "a\n"}, []any{"orders.read", "https://example.com/scope", "!#[]~"}
 	badClaims, goodClaims := []any{"a b", "ü", "\t"}, []any{"https://example.com/tenant", "a.b"}
 	return map[string]rule{
 		"spec.accept[0].clientRef.name":     {reason: "it could never be found", message: "name must be the name of an object: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
 		"spec.accept[0].tenant.claim":       {reason: "it could never match", with: tenant, message: claim, refused: badClaims, accepted: goodClaims},
 		"spec.respond.claims[0]":            {reason: "it could never match", message: claim, refused: badClaims, accepted: goodClaims},
 		"spec.respond.headers[0].claim":     {reason: "it could never match", with: subject, message: claim, refused: badClaims, accepted: goodClaims},
-		"spec.require.scopes.allOf[0]":      {reason: "it could never match", message: scope, refused: badScopes, accepted: goodScopes},
-		"spec.require.scopes.anyOf[0]":      {reason: "it could never match", message: scope, refused: badScopes, accepted: goodScopes},
+		"spec.require.scopes.allOf[0]":      {reason: "it could never match", message: badScope, refused: badScopes, accepted: goodScopes},
+		"spec.require.scopes.anyOf[0]":      {reason: "it could never match", message: badScope, refused: badScopes, accepted: goodScopes},
 		"spec.require.scopes":               {reason: "it reads as a requirement and is none", message: "name at least one scope in allOf or anyOf", refused: []any{map[string]any{}}, accepted: []any{map[string]any{"anyOf": []any{"a"}}, map[string]any{"allOf": []any{"a"}}}},
 		"spec.require.maxAuthAge":           {reason: "bounded", message: "maxAuthAge must be a duration such as 1h, from 1s to 8760h", refused: []any{"0s", "999ms", "8761h", "-1s", "30d", "3600", ""}, accepted: []any{"1s", "8760h", "1h30m"}},
 		"spec.require.maxTokenAge":          {reason: "bounded", message: "maxTokenAge must be a duration such as 12h, from 1s to 8760h", refused: []any{"0s", "8760h1ms", "1d"}, accepted: []any{"1s", "8760h"}},

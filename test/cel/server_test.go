@@ -16,9 +16,10 @@ spec:
     caBundle: {kind: Secret, name: corp-ca, key: bundle.pem}
     timeout: 1.5s
     limits: {requestsPerSecond: 10000, burst: 10000, maxInFlight: 1000}
+  registration: Managed
   credentials: {clientCredentials: {secretName: keycloak-operator}}
   clientIDTemplate: "eu-1.{namespace}.{name}"
-  keycloak: {tokenClients: [web, mobile], adminURL: "https://keycloak.identity.svc:8443"}
+  keycloak: {tokenClients: [web, mobile], adminURL: "https://keycloak.identity.svc:8443", serviceAccountIssuer: kubernetes}
   access:
     namespaceSelector:
       matchLabels: {introspection.dev/server: corporate}
@@ -26,6 +27,7 @@ spec:
       - {key: team, operator: In, values: [shop, billing]}
       - {key: sandbox, operator: DoesNotExist}
     clientIDPrefixes: ["{namespace}.", "eu-1.{namespace}."]
+    scopes: [orders.read, "https://example.com/scope"]
     audience: {modes: [Default, OnRequest, Unmanaged], maxPerTokenClient: 1000}
     retain: Allowed
 `
@@ -81,24 +83,18 @@ func serverRefusals() map[string]row {
 			modes:    {reason: "twice is a slip", refused: edits{modes: "Default"}, accepted: edits{modes: "OnRequest"}},
 		}),
 		needs(map[string]row{
-			"spec":                               {reason: "else spec: null would evade immutability"},
-			"spec.issuer":                        {reason: "nothing stands in for it"},
-			"spec.credentials":                   {reason: "the operator registers clients"},
-			"spec.keycloak":                      {reason: "it names the dialect"},
-			"spec.access.namespaceSelector":      {reason: "an empty one selects all, and should be written"},
-			"spec.connection.caBundle.name":      {reason: "a reference", with: edits{"spec.connection.caBundle": map[string]any{"key": "a"}, "spec.connection.caBundle.name": "a"}},
-			"spec.credentials.clientCredentials": {reason: "the one way to sign in"},
+			"spec":                          {reason: "else spec: null would evade immutability"},
+			"spec.issuer":                   {reason: "nothing stands in for it"},
+			"spec.access.namespaceSelector": {reason: "an empty one selects all, and should be written"},
+			"spec.connection.caBundle.name": {reason: "a reference", with: edits{"spec.connection.caBundle": map[string]any{"key": "a"}, "spec.connection.caBundle.name": "a"}},
 			"spec.credentials.clientCredentials.secretName": {reason: "a reference"},
 			selectors + "[0].key":                           {reason: "Kubernetes' own", with: expression},
 			selectors + "[0].operator":                      {reason: "Kubernetes' own", with: expression},
 		}),
 		rules(serverRules()),
+		dialectRefusals(),
 		map[string]row{
 			"spec null": {reason: "as kubectl apply sends it", refused: edits{"spec": nil}, field: "spec", message: "Required value"},
-			"keycloak without token clients": {
-				reason: "names the dialect, and clients map nothing", refused: edits{"spec.keycloak": nil},
-				field: "spec.keycloak", message: "Required value", accepted: edits{"spec.keycloak": map[string]any{}},
-			},
 		},
 	)
 }

@@ -24,7 +24,9 @@ import (
 // Files in the demo's directory.
 const (
 	adminKubeconfig = "admin.kubeconfig"
-	keycloakCA      = "keycloak-ca.crt"
+	serverCA        = "server-ca.crt"
+	serverCert      = "server.crt"
+	serverKey       = "server.key"
 	gatewayCert     = "gateway.crt"
 	gatewayKey      = "gateway.key"
 )
@@ -37,12 +39,12 @@ type demo struct {
 	dir  string // of this run
 	once bool   // run every step and end
 
-	plane    *env.ControlPlane
-	keycloak *env.Keycloak
-	kube     client.Client
-	issuer   string
-	urls     struct{ introspection, authorize, webhookHealth, controllerHealth, webhookMetrics string }
-	gateway  string // URL of nginx; empty where there is none
+	server  authServer
+	facts   facts
+	plane   *env.ControlPlane
+	kube    client.Client
+	urls    struct{ introspection, authorize, webhookHealth, controllerHealth, webhookMetrics string }
+	gateway string // URL of nginx; empty where there is none
 
 	operatorSecret, alicePassword string
 
@@ -87,7 +89,7 @@ func (d *demo) tellAll(ctx context.Context, steps ...step) {
 		}
 	}
 	if d.failed > 0 {
-		d.tails()
+		d.evidence(ctx)
 	}
 }
 
@@ -124,7 +126,7 @@ func (d *demo) close() error {
 		}
 	}
 	// Logs stay, where they are looked for.
-	for _, name := range []string{"keycloak", "nginx"} {
+	for _, name := range []string{serverKeycloak, "nginx"} {
 		if err := os.Rename(filepath.Join(d.dir, name, name+".log"), d.log(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -165,12 +167,18 @@ func (d *demo) log(name string) string {
 	return filepath.Join(d.dir, "logs", name+".log")
 }
 
-// tails shows the ends of the logs, for whoever looks for a fault.
-func (d *demo) tails() {
+// evidence shows the objects and the ends of the logs, for whoever looks for a fault.
+func (d *demo) evidence(ctx context.Context) {
+	if d.kube != nil && ctx.Err() == nil {
+		d.heading("The objects as they are now")
+		if _, err := d.run(ctx, "kubectl get introspection -A -o wide"); err != nil {
+			d.output(err.Error())
+		}
+	}
 	const most = 15
 	logs := []string{d.log("controller"), d.log("webhook")}
-	if d.keycloak != nil {
-		logs = append(logs, d.keycloak.Log())
+	if d.facts.file != "" {
+		logs = append(logs, d.facts.file)
 	}
 	for _, file := range logs {
 		content, err := os.ReadFile(filepath.Clean(file))

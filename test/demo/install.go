@@ -34,10 +34,10 @@ const (
 	maxAge = "5s"
 )
 
-// writeCertificates makes Keycloak's certificate and the gateway's, each under a
-// CA of its own, as in life.
+// writeCertificates makes the authorization server's certificate and the gateway's,
+// each under a CA of its own, as in life.
 func (d *demo) writeCertificates() error {
-	keycloak, err := env.NewCA()
+	server, err := env.NewCA()
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (d *demo) writeCertificates() error {
 	if err != nil {
 		return err
 	}
-	serverCert, serverKey, err := keycloak.Issue(env.Names{IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	cert, key, err := server.Issue(env.Names{IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (d *demo) writeCertificates() error {
 	}
 	var errs []error
 	for name, content := range map[string][]byte{
-		keycloakCA: keycloak.PEM(), "keycloak.crt": serverCert, "keycloak.key": serverKey,
+		serverCA: server.PEM(), serverCert: cert, serverKey: key,
 		gatewayCert: clientCert, gatewayKey: clientKey, "gateway-ca.crt": gateways.PEM(),
 	} {
 		errs = append(errs, d.write(name, string(content)))

@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo tells the story of the product on real parts: a Kubernetes control
-// plane, Keycloak, nginx, and the operator's two processes. Each step shows the
-// command that a user would type and what came of it, and is checked.
+// plane, an authorization server, nginx, and the operator's two processes. Each
+// step shows the command that a user would type and what came of it, and is checked.
 //
 // Usage, from the root of the repository:
 //
 //	demo         stay up after the story, to play with
 //	demo down    end every demo that runs
 //
-// With ONESHOT=1 in the environment it tells the story to its end, exits, and
-// fails if a step does not hold: it is the end-to-end test.
+// SERVER in the environment chooses the authorization server: embedded (the
+// default), keycloak or duende. With ONESHOT=1 it tells the story to its end, exits,
+// and fails if a step does not hold: it is the end-to-end test.
 package main
 
 import (
@@ -79,6 +80,9 @@ func tellStory(ctx context.Context) (ok bool, err error) {
 		err = errors.Join(err, ended)
 		ok = s.summary() || !d.once && s.failed == 0
 	}()
+	if err := d.useServer(os.Getenv("SERVER")); err != nil {
+		return false, err
+	}
 	d.tellAll(ctx, d.steps()...)
 	return false, nil
 }
@@ -93,9 +97,9 @@ func (d *demo) steps() []step {
 		{"3. active is not authorized", d.activeIsNotAuthorized},
 		{"4. Through forward-auth: who it is", d.identity},
 		{"5. Through RFC 7662, with what the Secret holds", d.facade},
-		{"6. alice logs out at Keycloak", d.logout},
-		{"7. Somebody deletes the client in Keycloak", d.drift},
-		{"8. Keycloak is down", d.outage},
+		{"6. A token ends before its time: " + d.facts.says.ends, d.ending},
+		{"7. Somebody deletes the registration at the server", d.drift},
+		{"8. The server is down", d.outage},
 	}
 	if !d.once {
 		return append(steps, step{"Yours", d.stay})

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,9 @@ const (
 // record is what we read of the operator's own record of the client.
 type record struct {
 	ClientID string `json:"clientID"`
-	Current  struct {
+	// State is what the provider keeps for itself.
+	State   string `json:"state"`
+	Current struct {
 		Secret string `json:"secret"`
 	} `json:"current"`
 }
@@ -48,7 +51,7 @@ func (d *demo) ownSecrets(ctx context.Context, is func(corev1.Secret) bool) ([]c
 }
 
 // collectSecrets notes what must never be told, and writes the credential with
-// which the operator asks Keycloak, for curl: no workload ever has it.
+// which the operator asks the server, for curl: no workload ever has it.
 func (d *demo) collectSecrets(ctx context.Context) error {
 	records, err := d.ownSecrets(ctx, func(s corev1.Secret) bool {
 		return s.Labels[labelKind] == "record" && s.Annotations[annotationObject] == object
@@ -64,6 +67,10 @@ func (d *demo) collectSecrets(ctx context.Context) error {
 		return errors.New("the record of shop/orders has no credential")
 	}
 	d.secret(r.Current.Secret)
+	token := regexp.MustCompile(`registration_access_token\\*":\\*"([^"\\]+)`)
+	for _, found := range token.FindAllStringSubmatch(r.State, -1) {
+		d.secret(found[1])
+	}
 	mounted, err := d.mounted(ctx)
 	if err != nil {
 		return err

@@ -18,16 +18,16 @@ func (d *demo) cleanUp(ctx context.Context) error {
 	if _, err := d.run(ctx, "kubectl delete -f objects.yaml --timeout=60s"); err != nil {
 		return err
 	}
-	clients, err := d.registrations(ctx)
+	left, err := d.server.registrations(ctx)
 	if err != nil {
 		return err
 	}
-	d.check(len(clients) == 0, "Keycloak: the client "+clientID+" is gone", fmt.Sprint(clients))
-	scopes, err := d.scopes(ctx)
+	wired, err := d.server.leftovers(ctx)
 	if err != nil {
 		return err
 	}
-	d.check(len(scopes) == 0, "Keycloak: the client scope "+scopeName+" is gone", fmt.Sprint(scopes))
+	left = append(left, wired...)
+	d.check(len(left) == 0, "nothing of it is left at "+d.facts.name, strings.Join(left, ", "))
 	_, err = d.until(ctx, repairLimit, func(ctx context.Context) (bool, error) { // the garbage collector takes its time
 		err := d.kube.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "orders"}, &corev1.Secret{})
 		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
@@ -36,15 +36,15 @@ func (d *demo) cleanUp(ctx context.Context) error {
 	if _, err := d.run(ctx, "kubectl get secrets -A -l app.kubernetes.io/managed-by=introspection-operator"); err != nil {
 		return err
 	}
-	left, err := d.ownSecrets(ctx, func(s corev1.Secret) bool { return s.Labels[labelKind] != "tls" })
+	records, err := d.ownSecrets(ctx, func(s corev1.Secret) bool { return s.Labels[labelKind] != "tls" })
 	if err != nil {
 		return err
 	}
-	names := make([]string, 0, len(left))
-	for _, s := range left {
+	names := make([]string, 0, len(records))
+	for _, s := range records {
 		names = append(names, s.Namespace+"/"+s.Name)
 	}
-	d.check(len(left) == 0, "the operator keeps no record, and no projection of it: nothing but its own certificates", strings.Join(names, ", "))
+	d.check(len(records) == 0, "the operator keeps no record, and no projection of it: nothing but its own certificates", strings.Join(names, ", "))
 	a, err := d.ask(ctx, d.forwardAuth("new.header"))
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (d *demo) stay(ctx context.Context) error {
 		". " + quote(d.dir+"/env.sh"),
 		"kubectl get introspection -A -o wide",
 		"kubectl explain tokenpolicy.spec",
-		"sh sign-in.sh web orders.read          # alice's tokens are good for 15 minutes: makes alice.token anew",
+		"sh sign-in.sh web orders.read          # alice's tokens live for 15 minutes: makes alice.token anew",
 		fold(quoteAll(d.forwardAuth("alice.header").curl())),
 		"kubectl edit tokenpolicy orders -n shop   # another scope, and ask again",
 		"kubectl delete secret orders -n shop; kubectl get secret orders -n shop",
@@ -81,23 +81,10 @@ func (d *demo) stay(ctx context.Context) error {
 		d.command("curl -s -H @alice.header " + d.gateway + "/orders/7")
 	}
 	d.say("")
-	d.say("Keycloak's console: %s/admin (admin; the password is in keycloak.password).", d.keycloak.URL())
-	d.say("Ctrl-C here, or make demo-down, ends everything.")
-	if err := d.write("keycloak.password", d.keycloak.AdminPassword+"\n"); err != nil {
-		return err
+	for _, hint := range d.facts.hints {
+		d.say("%s", hint)
 	}
+	d.say("Ctrl-C here, or make demo-down, ends everything.")
 	<-ctx.Done()
 	return nil
-}
-
-// signInScript gets alice another token, by curl.
-func (d *demo) signInScript() string {
-	return `# sign-in.sh CLIENT [SCOPE]: alice signs in; makes alice.token and alice.header.
-umask 077
-printf %s ` + quote(d.alicePassword) + ` > alice.password
-curl -s --cacert ` + keycloakCA + ` -d grant_type=password -d username=alice --data-urlencode password@alice.password \
-  -d "client_id=$1" -d "scope=$2" ` + d.endpoint("token") + ` |
-  sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p' | tr -d '\n' > alice.token
-printf 'Authorization: Bearer %s\n' "$(cat alice.token)" > alice.header
-`
 }

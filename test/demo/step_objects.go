@@ -32,9 +32,12 @@ func (d *demo) showObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, condition := range []string{"Registered", "AudienceMapped", "Verified", "Published", "PolicyBound", "Ready"} {
-		d.check(strings.Contains("\n"+out, "\n"+condition+"=True"), condition+" is True, and says why", out)
+	conditions := []string{"Registered", "AudienceMapped", "Verified", "Published", "PolicyBound", "Ready"}
+	all := true
+	for _, condition := range conditions {
+		all = all && strings.Contains("\n"+out, "\n"+condition+"=True")
 	}
+	d.check(all, strings.Join(conditions, ", ")+": all True, and each says why", out)
 	return nil
 }
 
@@ -48,9 +51,14 @@ func (d *demo) showSecret(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range []string{"type", "provider", "client_id", "client_secret", "issuer", "introspection_endpoint", "ca.crt"} {
-		d.check(len(secret.Data[key]) > 0 && strings.Contains(out, key), "it has the key "+key,
-			strings.Join(slices.Sorted(maps.Keys(secret.Data)), " "))
+	keys := []string{"type", "provider", "client_id", "client_secret", "issuer", "introspection_endpoint", "ca.crt"}
+	all := true
+	for _, key := range keys {
+		all = all && len(secret.Data[key]) > 0 && strings.Contains(out, key)
+	}
+	d.check(all, "it has the keys "+strings.Join(keys, ", "), strings.Join(slices.Sorted(maps.Keys(secret.Data)), " "))
+	if chosen := d.facts.says.clientID; chosen != serverChooses {
+		d.check(string(secret.Data["client_id"]) == chosen, "client_id is "+chosen, string(secret.Data["client_id"]))
 	}
 	want := "https://" + d.urls.introspection + "/introspect/shop/orders"
 	got := string(secret.Data["introspection_endpoint"])

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -14,15 +15,16 @@ import (
 
 // start has the parts running, and the operator installed.
 func (d *demo) start(ctx context.Context) error {
-	d.say("A throw-away control plane (etcd, kube-apiserver, kube-controller-manager), a real Keycloak")
-	d.say("over TLS, and the operator's two processes, on 127.0.0.1. Logs and files: %s", d.dir)
+	d.say("A throw-away control plane (etcd, kube-apiserver, kube-controller-manager); "+
+		"%s, over TLS; the operator's two processes. All on 127.0.0.1.", d.facts.parts)
+	d.say("Logs and files: %s", d.dir)
 	if err := d.writeCertificates(); err != nil {
 		return err
 	}
-	err := d.during("control plane and Keycloak are up", func() error {
+	err := d.during("control plane and authorization server are up", func() error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return d.startControlPlane(ctx) })
-		parts.Go(func() error { return d.startKeycloak(ctx) })
+		parts.Go(func() error { return d.server.start(ctx) })
 		return parts.Wait()
 	})
 	if err != nil {
@@ -39,11 +41,11 @@ func (d *demo) applyObjects(ctx context.Context) error {
 	if err := d.writeObjects(ctx); err != nil {
 		return err
 	}
-	d.say("The platform team: the CA of Keycloak, how the operator signs in there (a client with")
-	d.say("realm-management/manage-clients and no other right), and a namespace that may use the server.")
+	d.say("The platform team: the server's CA; how the operator signs in there (%s); "+
+		"and a namespace that may use the server.", d.facts.signsIn)
 	for _, line := range []string{
-		"kubectl create configmap corp-ca -n introspection-system --from-file=ca.crt=" + keycloakCA,
-		"kubectl create secret generic keycloak-operator -n introspection-system \\\n      --from-literal=client_id=introspection-operator --from-file=client_secret=operator.secret",
+		"kubectl create configmap corp-ca -n introspection-system --from-file=ca.crt=" + serverCA,
+		d.facts.secret,
 		"kubectl apply -f namespace.yaml",
 	} {
 		if _, err := d.run(ctx, line); err != nil {
@@ -51,9 +53,8 @@ func (d *demo) applyObjects(ctx context.Context) error {
 		}
 	}
 	d.say("")
-	d.say("Then the three objects: config/samples, with this Keycloak's address and CA, and time for a server")
-	d.say("that has just started. The policy also names two identity headers, and bounds revocation to %s", maxAge)
-	d.say("instead of 30s: we shall wait for it.")
+	d.say("Then the three objects: %s, with this server's address and CA. The policy also names identity headers, "+
+		"and bounds revocation to %s instead of 30s: we shall wait for it.", filepath.Join("config/samples", d.facts.sample), maxAge)
 	for _, line := range []string{
 		"cat objects.yaml",
 		"kubectl apply -f objects.yaml",
@@ -69,7 +70,7 @@ func (d *demo) applyObjects(ctx context.Context) error {
 // writeObjects renders config/samples with what is particular to this run.
 func (d *demo) writeObjects(ctx context.Context) error {
 	// Kustomize takes no absolute path.
-	samples, err := filepath.Rel(filepath.Join(d.dir, "samples"), filepath.Join(d.root, "config", "samples"))
+	samples, err := filepath.Rel(filepath.Join(d.dir, "samples"), filepath.Join(d.root, "config", "samples", d.facts.sample))
 	if err != nil {
 		return fmt.Errorf("finding config/samples: %w", err)
 	}
@@ -79,8 +80,8 @@ resources: [` + samples + `]
 patches:
   - target: {kind: ClusterAuthorizationServer}
     patch: |-
-      - {op: replace, path: /spec/issuer, value: "` + d.issuer + `"}
-      - {op: add, path: /spec/connection, value: {caBundle: {name: corp-ca}, timeout: 10s}}
+      - {op: replace, path: /spec/issuer, value: "` + d.facts.issuer + `"}
+      - {op: add, path: /spec/connection, value: ` + d.facts.connection + `}
   - target: {kind: TokenPolicy}
     patch: |-
       - {op: add, path: /spec/freshness, value: {maxAge: ` + maxAge + `}}
@@ -88,6 +89,12 @@ patches:
         path: /spec/respond
         value: {headers: [{name: X-Auth-Subject, claim: sub}, {name: X-Auth-Username, claim: username}]}
 `
+	patches := make([]string, 0, len(d.facts.patches))
+	for kind, patch := range d.facts.patches {
+		patches = append(patches, "  - target: {kind: "+kind+"}\n    patch: |-\n      - "+patch+"\n")
+	}
+	slices.Sort(patches)
+	kustomization += strings.Join(patches, "")
 	if err := d.write(filepath.Join("samples", "kustomization.yaml"), kustomization); err != nil {
 		return err
 	}

@@ -28,30 +28,23 @@ func (d *demo) forwardAuth(bearer string) request {
 	}
 }
 
-// atKeycloak introspects at Keycloak itself.
-func (d *demo) atKeycloak(user, token string) request {
-	return request{url: d.endpoint("token/introspect"), ca: keycloakCA, user: user, form: []string{"token@" + token}}
-}
-
 // activeIsNotAuthorized is step 3.
 func (d *demo) activeIsNotAuthorized(ctx context.Context) error {
 	if err := errors.Join(
-		d.signIn(ctx, "alice", "web", ordersScope),
-		d.signIn(ctx, "noscope", "web", ""),
-		d.signIn(ctx, "billing", "billing-app", ordersScope),
+		d.signIn(ctx, "alice", goodToken), d.signIn(ctx, "noscope", withoutScope), d.signIn(ctx, "billing", ofAnotherAPI),
 	); err != nil {
 		return err
 	}
-	d.say("alice signed in at Keycloak three times: alice.token (client web, scope orders.read),")
-	d.say("noscope.token (client web, without that scope), billing.token (client billing-app, another API).")
+	d.say("alice signed in three times; her tokens are %s: alice.token with the scope orders.read, "+
+		"noscope.token without it, billing.token for another API.", d.facts.says.tokens)
 	d.say("")
-	d.say("A live token for our API, without the scope. Keycloak, asked as the operator would (the")
+	d.say("A live token for our API, without the scope. The server, asked as the operator would (the")
 	d.say("credential comes from the operator's own record: no workload ever has it), calls it active:")
-	a, err := d.ask(ctx, d.atKeycloak("operator.curl", "noscope.token"))
+	a, err := d.ask(ctx, d.atServer("operator.curl", "noscope.token"))
 	if err != nil {
 		return err
 	}
-	d.check(a.status == 200 && claims(a)["active"] == true, "Keycloak: active:true", a.show(false))
+	d.check(activity(a) == isActive, d.facts.name+": "+isActive, a.show(false))
 	d.say("Our policy refuses it, and names the scope that is missing:")
 	a, err = d.ask(ctx, d.forwardAuth("noscope.header"))
 	if err != nil {
@@ -67,12 +60,15 @@ func (d *demo) activeIsNotAuthorized(ctx context.Context) error {
 // anotherAPI is the second half of step 3.
 func (d *demo) anotherAPI(ctx context.Context) error {
 	d.say("")
-	d.say("A live token of another API. Keycloak answers us a bare active:false, which says nothing:")
-	a, err := d.ask(ctx, d.atKeycloak("operator.curl", "billing.token"))
+	d.say("A live token of another API. %s", map[string]string{
+		isInactive: "The server answers us a bare active:false, which says nothing:",
+		isActive:   "The server calls it active to whoever asks, and leaves its aud to us:",
+	}[d.facts.says.otherAPI])
+	a, err := d.ask(ctx, d.atServer("operator.curl", "billing.token"))
 	if err != nil {
 		return err
 	}
-	d.check(a.status == 200 && a.body == inactive, "Keycloak: "+inactive, a.show(false))
+	d.check(activity(a) == d.facts.says.otherAPI, d.facts.name+": "+d.facts.says.otherAPI, a.show(false))
 	d.say("We refuse it, and the decision's id leads to the reason:")
 	a, err = d.ask(ctx, d.forwardAuth("billing.header"))
 	if err != nil {
@@ -88,8 +84,7 @@ func (d *demo) anotherAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.check(strings.Contains(line, "not active for "+clientID), "the line says: not active for "+clientID, line)
-	d.check(strings.Contains(line, "its aud is billing") && strings.Contains(line, "(not verified)"), "its aud is billing (not verified)", line)
+	d.check(strings.Contains(line, d.facts.says.why), "the line says: "+d.facts.says.why, line)
 	return nil
 }
 
@@ -99,17 +94,15 @@ func (d *demo) identity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	token, err := d.read("alice.token")
-	if err != nil {
-		return err
-	}
-	subject, err := subjectOf(token)
+	subject, err := d.subject(ctx)
 	if err != nil {
 		return err
 	}
 	d.check(a.status == 200, "200", fmt.Sprint(a.status))
 	d.check(a.header.Get("X-Auth-Subject") == subject, "X-Auth-Subject is the token's sub", a.header.Get("X-Auth-Subject"))
-	d.check(a.header.Get("X-Auth-Username") == "alice", "X-Auth-Username is alice", a.header.Get("X-Auth-Username"))
+	if d.facts.says.username == named {
+		d.check(a.header.Get("X-Auth-Username") == "alice", "X-Auth-Username is alice", a.header.Get("X-Auth-Username"))
+	}
 	if err := d.write("garbage.header", "Authorization: Bearer garbage\n"); err != nil {
 		return err
 	}
@@ -134,7 +127,11 @@ func (d *demo) throughNginx(ctx context.Context, subject string) error {
 	if err != nil {
 		return err
 	}
-	want := fmt.Sprintf("orders of: subject=[%q] username=[%q], token seen: false", subject, "alice")
+	username := "[]"
+	if d.facts.says.username == named {
+		username = `["alice"]`
+	}
+	want := fmt.Sprintf("orders of: subject=[%q] username=%s, token seen: false", subject, username)
 	d.check(a.status == 200 && strings.TrimSpace(a.body) == want, "the API sees alice's identity once, not root, and no token", a.show(false))
 	api.bearer, api.head = "noscope.header", true
 	a, err = d.ask(ctx, api)
@@ -169,18 +166,35 @@ func (d *demo) facade(ctx context.Context) error {
 	c := claims(a)
 	d.check(a.status == 200 && c["active"] == true && c["token_type"] != nil, "active:true, and the claims", a.show(false))
 	scope, _ := c["scope"].(string)
-	d.check(c["username"] == "alice" && slices.Contains(strings.Fields(scope), ordersScope), "they are alice's, with orders.read", a.body)
+	subject, err := d.subject(ctx)
+	if err != nil {
+		return err
+	}
+	d.check(c["sub"] == subject && slices.Contains(strings.Fields(scope), ordersScope), "they are alice's, with orders.read", a.body)
 	ours.form = []string{"token@noscope.token"}
 	if a, err = d.ask(ctx, ours); err != nil {
 		return err
 	}
 	d.check(a.status == 200 && a.body == inactive, "a token that the policy refuses: exactly "+inactive, a.show(false))
-	d.say("The same credentials at Keycloak: good for nothing.")
-	if a, err = d.ask(ctx, d.atKeycloak("orders.curl", "alice.token")); err != nil {
+	d.say("The same credentials at the server: good for nothing.")
+	if a, err = d.ask(ctx, d.atServer("orders.curl", "alice.token")); err != nil {
 		return err
 	}
-	d.check(a.status == 401, "401 at Keycloak", a.show(false))
+	d.check(a.status == 401, "401 at "+d.facts.name, a.show(false))
 	return nil
+}
+
+// subject is alice's, as the server names it.
+func (d *demo) subject(ctx context.Context) (string, error) {
+	a, err := d.atServer("operator.curl", "alice.token").do(ctx, d.dir)
+	if err != nil {
+		return "", err
+	}
+	subject, _ := claims(a)["sub"].(string)
+	if subject == "" {
+		return "", errors.New("the server names no subject")
+	}
+	return subject, nil
 }
 
 // claims is an introspection's answer; empty if it is none.

@@ -49,9 +49,17 @@ func (s *story) heading(text string) {
 	s.tell("\n" + text + "\n")
 }
 
-// say is prose, for the reader.
+// say is prose, for the reader, in lines that a terminal has.
 func (s *story) say(format string, args ...any) {
-	s.tell("  " + fmt.Sprintf(format, args...) + "\n")
+	line := ""
+	for word := range strings.SplitSeq(fmt.Sprintf(format, args...), " ") {
+		if line != "" && len(line)+1+len(word) > wide {
+			s.tell(" " + line + "\n")
+			line = ""
+		}
+		line += " " + word
+	}
+	s.tell(" " + line + "\n")
 }
 
 // command is what a user would type.

@@ -26,6 +26,10 @@ type ControlPlaneOptions struct {
 	// ControllerManager adds garbage collection, namespace deletion, role
 	// aggregation and default service accounts.
 	ControllerManager bool
+	// ServiceAccountIssuer, if set, is the https URL that ServiceAccount tokens name as their issuer.
+	// Whoever serves it passes on what the API server publishes at
+	// /.well-known/openid-configuration and /openid/v1/jwks.
+	ServiceAccountIssuer string
 	// CRDPaths are files or directories of CRDs to install.
 	CRDPaths []string
 	// DataDir takes etcd's data and the API server's keys. Default: a temporary
@@ -116,6 +120,9 @@ func (cp *ControlPlane) configure(assets string, opts ControlPlaneOptions) error
 	}
 	api := cp.env.ControlPlane.GetAPIServer()
 	api.CertDir, api.Out, api.Err = certs, logs[1], logs[1]
+	if issuer := opts.ServiceAccountIssuer; issuer != "" {
+		api.Configure().Set("service-account-issuer", issuer).Set("service-account-jwks-uri", issuer+"/openid/v1/jwks")
+	}
 	cp.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: etcd, Out: logs[0], Err: logs[0]}
 	// The data lives as long as the run: a machine that stops takes the run along.
 	cp.env.ControlPlane.Etcd.Configure().Set("unsafe-no-fsync", "true")

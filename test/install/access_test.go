@@ -118,7 +118,7 @@ func rights(t *testing.T, client *kubernetes.Clientset, namespace string) []stri
 // exactly holds an identity to a list: "resource.group verb,verb".
 func exactly(t *testing.T, c *cluster, client *kubernetes.Clientset, namespace string, lists ...string) {
 	t.Helper()
-	var want []string
+	want := []string{}
 	for _, list := range lists {
 		resource, verbs, _ := strings.Cut(list, " ")
 		for verb := range strings.SplitSeq(verbs, ",") {

@@ -119,18 +119,33 @@ func TestInstall(t *testing.T) {
 				"clusterauthorizationservers.introspection.dev", "introspectionclients.introspection.dev", "tokenpolicies.introspection.dev")
 
 			t.Run("everything is there", func(t *testing.T) { everythingIsThere(t, c, tc.objects(t)) })
-			t.Run("samples", func(t *testing.T) {
-				must(t, c.kubeconfig, kubectl(t), "apply", "--server-side", "-k", "../../config/samples")
-			})
+			t.Run("samples", func(t *testing.T) { samplesApply(t, c) })
 			t.Run("pod security", func(t *testing.T) { podsAreRestricted(t, c, tc.objects(t)) })
 			t.Run("webhook", func(t *testing.T) { webhookRights(t, c) })
 			t.Run("controller", func(t *testing.T) { controllerRights(t, c) })
 			t.Run("controller's Secrets", func(t *testing.T) { controllerSecrets(t, c) })
+			t.Run("controller's ServiceAccounts", func(t *testing.T) { controllerAccounts(t, c) })
+			t.Run("tokens", func(t *testing.T) { operatorTokens(t, c) })
 			t.Run("tenants", func(t *testing.T) { tenantRights(t, c) })
 			if name == "chart" {
 				t.Run("uninstall", func(t *testing.T) { uninstallKeepsData(t, c) })
 			}
 		})
+	}
+}
+
+// samplesApply takes the samples of each kind of server, the one of config/samples last.
+// Their objects have the same names, and no server turns into one of another kind.
+func samplesApply(t *testing.T, c *cluster) {
+	t.Helper()
+	const samples = "../../config/samples"
+	kustomizations, err := filepath.Glob(samples + "/*/kustomization.yaml")
+	if err != nil || len(kustomizations) < 3 {
+		t.Fatalf("%d samples beside a Keycloak's: %v", len(kustomizations), err)
+	}
+	for _, file := range append(kustomizations, samples+"/kustomization.yaml") {
+		must(t, c.kubeconfig, kubectl(t), "delete", "clusterauthorizationservers,introspectionclients,tokenpolicies", "--all", "--all-namespaces")
+		must(t, c.kubeconfig, kubectl(t), "apply", "--server-side", "-k", filepath.Dir(file))
 	}
 }
 

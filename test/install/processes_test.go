@@ -33,7 +33,7 @@ func webhookRights(t *testing.T, c *cluster) {
 		"hints":                  {"to the controller", "events.events.k8s.io", webhookNamespace, "create", read + ",update,patch,delete"},
 		"hints elsewhere":        {"Events that people read as the operator's", "events.events.k8s.io", tenantNamespace, "", all},
 		"old Events":             {"not used", "events", webhookNamespace, "", all},
-		"tokens here":            {"nobody's token, not its own either", "serviceaccounts/token", webhookNamespace, "", "create"},
+		"tokens here":            {"client assertions; of which accounts is narrowed at admission", "serviceaccounts/token", webhookNamespace, "create", ""},
 		"tokens there":           {"the controller's token is all Secrets", "serviceaccounts/token", controllerNamespace, "", "create"},
 		"ServiceAccounts":        {"not its business", "serviceaccounts", webhookNamespace, "", all + ",impersonate"},
 		"impersonation":          {"nobody else", "users", "", "", "impersonate"},
@@ -51,7 +51,7 @@ func webhookRights(t *testing.T, c *cluster) {
 	})
 
 	policies := "tokenpolicies.introspection.dev " + read
-	exactly(t, c, webhook, webhookNamespace, policies, "secrets "+read, "events.events.k8s.io create")
+	exactly(t, c, webhook, webhookNamespace, policies, "secrets "+read, "events.events.k8s.io create", "serviceaccounts/token create")
 	exactly(t, c, webhook, controllerNamespace, policies)
 	exactly(t, c, webhook, tenantNamespace, policies)
 
@@ -92,7 +92,11 @@ func controllerRights(t *testing.T, c *cluster) {
 		"deployments":       {"the same", "deployments.apps", tenantNamespace, "", all},
 		"cluster roles":     {"no right to more rights", "clusterroles.rbac.authorization.k8s.io", "", "", all + ",bind,escalate"},
 		"role bindings":     {"the same", "rolebindings.rbac.authorization.k8s.io", controllerNamespace, "", all},
-		"tokens":            {"nobody's token", "serviceaccounts/token", webhookNamespace, "", "create"},
+		"accounts":          {"of its clients; which ones is narrowed at admission", "serviceaccounts", webhookNamespace, "create,delete", read + ",update,patch,deletecollection,impersonate"},
+		"others' accounts":  {"not its business", "serviceaccounts", tenantNamespace, "", all},
+		"tokens":            {"to prove a client by; of which accounts is narrowed at admission", "serviceaccounts/token", webhookNamespace, "create", ""},
+		"tokens here":       {"its own only, by name", "serviceaccounts/token", controllerNamespace, "", "create"},
+		"tokens there":      {"nobody's", "serviceaccounts/token", tenantNamespace, "", "create"},
 		"impersonation":     {"nobody else", "users", "", "", "impersonate"},
 		"CRDs":              {"the installation's", "customresourcedefinitions.apiextensions.k8s.io", "", "", all},
 		"admission":         {"it can't lift what narrows its Secrets", "validatingadmissionpolicies.admissionregistration.k8s.io", "", "", all},
@@ -112,9 +116,11 @@ func controllerRights(t *testing.T, c *cluster) {
 		"events.events.k8s.io create,patch",
 	}
 	exactly(t, c, controller, tenantNamespace, everywhere...)
-	exactly(t, c, controller, webhookNamespace, append([]string{"events.events.k8s.io " + read}, everywhere...)...)
+	exactly(t, c, controller, webhookNamespace, append([]string{
+		"events.events.k8s.io " + read, "serviceaccounts create,delete", "serviceaccounts/token create",
+	}, everywhere...)...)
 	exactly(t, c, controller, controllerNamespace, append([]string{
-		"configmaps " + read, "leases.coordination.k8s.io get,create,update", "events create,patch",
+		"configmaps " + read, "leases.coordination.k8s.io get,create,update", "events create,patch", "serviceaccounts/token create",
 	}, everywhere...)...)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/cache"
+	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/policy"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -64,7 +65,7 @@ func New(opts Options) (*Engine, error) {
 		opts.CacheBytes = defaultCacheBytes
 	}
 	if opts.Dial == nil {
-		opts.Dial = dial
+		opts.Dial = dialer(opts.Clock)
 	}
 	keyer, err := cache.NewKeyer(rand.Reader)
 	if err != nil {
@@ -200,8 +201,9 @@ func admitClient(req *token.Request, p *boundPolicy) *token.Undecided {
 }
 
 // facts are those of the cache if they are fresh enough for this policy, else what the
-// server says now; or a refusal of a token that no server needs to be asked about. A
-// token whose facts are cached was screened before they were asked for.
+// server says now; or a refusal of a token that no server needs to be asked about, or that
+// this one can't tell about. A token whose facts are cached was screened before they were
+// asked for; whether this policy takes opaque ones, Judge sees.
 func (e *Engine) facts(ctx context.Context, req *token.Request, c *course) (time.Time, *token.Decision, *token.Undecided) {
 	cl, maxAge := c.policy.client, c.policy.Compiled.MaxAge()
 	key := e.keyer.Key(&cl.scopes[cl.preferred.Load()], req.Token)
@@ -212,12 +214,15 @@ func (e *Engine) facts(ctx context.Context, req *token.Request, c *course) (time
 		c.entry, c.age, c.cached = entry, entry.Age(now), true
 		return now, nil, nil
 	}
-	if d, ok := screen(req.Token, cl.server); !ok {
+	if d, ok := screen(req.Token, cl.server, c.policy.Compiled.AcceptsOpaque()); !ok {
 		return now, &d, nil
 	}
 	e.metrics.misses.Inc()
 	arrival := now
 	entry, err := e.ask(ctx, cl, req.Token, maxAge)
+	if errors.Is(err, introspect.ErrUnsupportedToken) {
+		return now, unsupported(req.Token), nil
+	}
 	if err != nil {
 		return now, nil, e.failed(ctx, cl, err)
 	}

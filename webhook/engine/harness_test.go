@@ -65,7 +65,7 @@ func (c *clock) Advance(d time.Duration) {
 }
 
 // call is a question that an idp was asked.
-type call struct{ id, secret, token string }
+type call struct{ id, secret, assertion, token string }
 
 // idp is an authorization server over HTTPS that answers as a script says.
 type idp struct {
@@ -95,7 +95,7 @@ func claims() map[string]any {
 // ServeHTTP is RFC 7662.
 func (s *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, secret, _ := r.BasicAuth()
-	c := call{id, secret, r.PostFormValue("token")}
+	c := call{id, secret, r.PostFormValue("client_assertion"), r.PostFormValue("token")}
 	s.mu.Lock()
 	s.calls = append(s.calls, c)
 	script := s.script

@@ -42,8 +42,8 @@ type policyCounters struct {
 
 // upstreamCounters are a server's.
 type upstreamCounters struct {
-	active, inactive, refused, unavailable, busy prometheus.Counter
-	seconds                                      prometheus.Observer
+	active, inactive, refused, unsupported, unavailable, busy prometheus.Counter
+	seconds                                                   prometheus.Observer
 }
 
 func newMetrics(registerer prometheus.Registerer, age func() (time.Duration, bool), cached func() uint64) (*metrics, error) {
@@ -151,7 +151,7 @@ func (m *metrics) count(req *token.Request, c *course, d *token.Decision, undeci
 func (m *metrics) forServer(name string) *upstreamCounters {
 	outcome := func(o string) prometheus.Counter { return m.requests.WithLabelValues(name, o) }
 	return &upstreamCounters{
-		active: outcome("active"), inactive: outcome("inactive"), refused: outcome("credentials_refused"),
+		active: outcome("active"), inactive: outcome("inactive"), refused: outcome("credentials_refused"), unsupported: outcome("unsupported_token"),
 		unavailable: outcome("unavailable"), busy: outcome("busy"),
 		seconds: m.durations.WithLabelValues(name),
 	}
@@ -162,6 +162,8 @@ func (u *upstreamCounters) observe(took time.Duration, facts *token.Facts, err e
 	switch {
 	case errors.Is(err, introspect.ErrCredentialsRefused):
 		u.refused.Inc()
+	case errors.Is(err, introspect.ErrUnsupportedToken):
+		u.unsupported.Inc()
 	case err != nil || facts == nil:
 		u.unavailable.Inc()
 	case facts.Active:

@@ -117,19 +117,23 @@ func TestMetrics(t *testing.T) {
 	decide(t, e, "missing", good())
 	s.inactive()
 	decide(t, e, "orders", token.New(good().Reveal()+"x"))
+	s.answers(unsupportedTokenType)
+	decide(t, e, "orders", token.New(good().Reveal()+"y"))
 	if diff := cmp.Diff(map[string]float64{
-		"cache_lookups_total result=hit":                                                         1,
-		"cache_lookups_total result=miss":                                                        2,
-		"decisions_total policy=shop/orders reason= surface=forward-auth verdict=Allow":          2,
-		"decisions_total policy=shop/orders reason= surface=introspection verdict=Allow":         0,
-		"decisions_total policy=shop/orders reason=inactive surface=forward-auth verdict=Deny":   1,
-		"decisions_total policy=unknown reason=no_policy surface=forward-auth verdict=Undecided": 1,
+		"cache_lookups_total result=hit":                                                                1,
+		"cache_lookups_total result=miss":                                                               3,
+		"decisions_total policy=shop/orders reason= surface=forward-auth verdict=Allow":                 2,
+		"decisions_total policy=shop/orders reason= surface=introspection verdict=Allow":                0,
+		"decisions_total policy=shop/orders reason=inactive surface=forward-auth verdict=Deny":          1,
+		"decisions_total policy=shop/orders reason=unsupported_token surface=forward-auth verdict=Deny": 1,
+		"decisions_total policy=unknown reason=no_policy surface=forward-auth verdict=Undecided":        1,
 		"snapshot_age_seconds": 60,
 		"upstream_requests_total outcome=active server=corporate-s1":              1,
 		"upstream_requests_total outcome=busy server=corporate-s1":                0,
 		"upstream_requests_total outcome=credentials_refused server=corporate-s1": 0,
 		"upstream_requests_total outcome=inactive server=corporate-s1":            1,
 		"upstream_requests_total outcome=unavailable server=corporate-s1":         0,
+		"upstream_requests_total outcome=unsupported_token server=corporate-s1":   1,
 	}, gathered(t, registry)); diff != "" {
 		t.Errorf("-want +got: %s", diff)
 	}

@@ -20,18 +20,18 @@ func weigh(t token.Token) (token.Decision, bool) {
 
 // screen refuses tokens that the server needs not be asked about. `iss` is read
 // unverified: it may only keep a token from a server that did not issue it, for which
-// an opaque or foreign token would be a live credential of somebody else's.
-func screen(t token.Token, s *server) (token.Decision, bool) {
+// a foreign token would be a live credential of somebody else's. An opaque one does not say
+// whose it is: it goes only where the policy says so, dots or not.
+func screen(t token.Token, s *server, opaque bool) (token.Decision, bool) {
 	for _, b := range []byte(t.Reveal()) {
 		if b < 0x21 || b > 0x7e {
 			return malformed("The token has characters that no token has."), false
 		}
 	}
-	issuer, _, _, ok := token.Hint(t)
-	if !ok {
+	switch issuer, _, _, isJWT := token.Hint(t); {
+	case !isJWT && !opaque:
 		return malformed("The token is not a JWT."), false
-	}
-	if issuer != s.Issuer {
+	case isJWT && issuer != s.Issuer:
 		return token.Decision{Reason: token.ReasonInvalidIssuer, Message: "The token is of another issuer."}, false
 	}
 	return token.Decision{}, true

@@ -30,18 +30,21 @@ type Asker interface {
 // DialFunc opens an Asker for a server.
 type DialFunc func(ServerState) (Asker, error)
 
-func dial(s ServerState) (Asker, error) {
-	c, err := introspect.New(introspect.Options{
-		Endpoint:   s.IntrospectionEndpoint,
-		Issuer:     s.Issuer,
-		HostHeader: s.HostHeader,
-		CAPEM:      s.CAPEM,
-		Timeout:    s.Timeout,
-	})
-	if err != nil {
-		return nil, err // and no Asker: a nil *Client would be one
+func dialer(clock func() time.Time) DialFunc {
+	return func(s ServerState) (Asker, error) {
+		c, err := introspect.New(introspect.Options{
+			Endpoint:   s.IntrospectionEndpoint,
+			Issuer:     s.Issuer,
+			HostHeader: s.HostHeader,
+			CAPEM:      s.CAPEM,
+			Timeout:    s.Timeout,
+			Clock:      clock,
+		})
+		if err != nil {
+			return nil, err // and no Asker: a nil *Client would be one
+		}
+		return c, nil
 	}
-	return c, nil
 }
 
 // link is the way to a server: its connections and their limit.
@@ -51,6 +54,8 @@ type link struct {
 	// endpoint is the hash of what decides who answers: facts are kept under it.
 	endpoint [32]byte
 	asker    Asker
+	// issuer is whose tokens the server answers for.
+	issuer string
 	// err is why there is no asker.
 	err      error
 	timeout  time.Duration
@@ -64,6 +69,7 @@ func (e *Engine) open(s *ServerState) *link {
 	l := &link{
 		settings: settingsOf(s),
 		endpoint: cache.HashOf(s.Issuer, s.IntrospectionEndpoint, s.HostHeader, string(s.CAPEM)),
+		issuer:   s.Issuer,
 		timeout:  s.Timeout,
 		slots:    make(chan struct{}, s.MaxInFlight),
 		clock:    e.clock,
@@ -106,6 +112,9 @@ func (l *link) asking(credential introspect.Credential, t token.Token) cache.Ask
 		sent := l.clock()
 		facts, err := l.asker.Introspect(ctx, credential, t)
 		l.counters.observe(l.clock().Sub(sent), facts, err)
+		if facts != nil && err == nil {
+			facts = completed(facts, t, l.issuer)
+		}
 		return facts, err
 	}
 }
@@ -138,4 +147,7 @@ func (e *Engine) ask(ctx context.Context, c *client, t token.Token, maxAge time.
 	return nil, err
 }
 
-func retryable(err error) bool { return !errors.Is(err, introspect.ErrCredentialsRefused) }
+// retryable: what the server said about us or about this token it would say again.
+func retryable(err error) bool {
+	return !errors.Is(err, introspect.ErrCredentialsRefused) && !errors.Is(err, introspect.ErrUnsupportedToken)
+}

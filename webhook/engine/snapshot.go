@@ -5,12 +5,12 @@ package engine
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/cache"
-	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
@@ -43,6 +43,8 @@ type client struct {
 	ClientState
 	// server is nil if it does not exist.
 	server *server
+	// fingerprints are the credentials', which tell them apart.
+	fingerprints [][sha256.Size]byte
 	// scopes are the keys' part that every token shares, one a credential.
 	scopes []cache.Scope
 	// preferred is the index of the credential that worked last. It outlives a snapshot.
@@ -115,28 +117,27 @@ func (s *snapshot) release(next *snapshot) {
 
 func newClient(old *snapshot, state *ClientState, s *server) *client {
 	c := &client{ClientState: *state, server: s, preferred: new(atomic.Int32)}
+	for i := range c.Credentials {
+		c.fingerprints = append(c.fingerprints, c.Credentials[i].Fingerprint())
+	}
 	if old != nil {
-		if was := old.clients[c.Ref]; was != nil && was.UID == c.UID && slices.Equal(was.Credentials, c.Credentials) {
+		if was := old.clients[c.Ref]; was != nil && was.UID == c.UID && slices.Equal(was.fingerprints, c.fingerprints) {
 			c.preferred = was.preferred
 		}
 	}
 	if s == nil {
 		return c
 	}
-	for _, credential := range c.Credentials {
+	for _, fingerprint := range c.fingerprints {
 		c.scopes = append(c.scopes, cache.Identity{
 			Validation: validation,
 			ServerUID:  s.UID,
 			Endpoint:   s.link.endpoint,
 			ClientUID:  c.UID,
-			Credential: fingerprint(credential),
+			Credential: fingerprint,
 		}.Scope())
 	}
 	return c
-}
-
-func fingerprint(c introspect.Credential) [32]byte {
-	return cache.HashOf(c.ClientID, c.Secret.Reveal())
 }
 
 // bind finds what a policy rests on, or why it can't be asked.

@@ -159,7 +159,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"active":true}`, `{"active":false}`, `{"active":true,"aud":["a"],"scope":"a b","exp":1.5e9,"cnf":{"jkt":"x"}}`,
 		`{"active":true,"scp":["a"],"azp":"web","iat":1,"nbf":2,"auth_time":3}`, `{"active":true,"sub":"\ud83d\ude00"}`,
-		`{"active":true,"active":false}`, `[]`, `null`, `{"active":true,"exp":1e999}`, `{"error":"invalid_client"}`, "{\"\xff\":1}", `{"active":1e700}`,
+		`{"active":true,"active":false}`, `[]`, `null`, `{"active":true,"exp":1e999}`, `{"error":"invalid_client"}`, `{"error":"unsupported_token_type"}`, `{"iss":null,"active":true}`, "{\"\xff\":1}", `{"active":1e700}`,
 	} {
 		f.Add([]byte(seed))
 	}

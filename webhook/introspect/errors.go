@@ -16,6 +16,11 @@ import (
 // or 400 with the error invalid_client. It says nothing about the token.
 var ErrCredentialsRefused = errors.New("the authorization server refuses the client's credentials")
 
+// ErrUnsupportedToken says that the server knows us, and does not introspect tokens of this
+// form: 400 with the error unsupported_token_type (the word of RFC 7009 section 2.2.1;
+// node-oidc-provider says it of every JWT). It is no verdict, and no outage either.
+var ErrUnsupportedToken = errors.New("the authorization server does not introspect tokens of this form")
+
 // maxRetryAfter caps what a server may ask us to wait.
 const maxRetryAfter = 5 * time.Minute
 

@@ -3,8 +3,8 @@
 
 // Package introspect asks an authorization server about a token (RFC 7662).
 //
-// An answer is a verdict, or a refusal of our credentials, or nothing: "could not tell"
-// never becomes "inactive". Keycloak without its database answers 400.
+// An answer is a verdict, or a refusal of our credentials or of the token's form, or nothing:
+// "could not tell" never becomes "inactive". Keycloak without its database answers 400.
 package introspect
 
 import (
@@ -31,8 +31,8 @@ const (
 type Options struct {
 	// Endpoint is the URL of the introspection endpoint: https, or http on a loopback address.
 	Endpoint string
-	// Issuer names the server in errors. Whether an answer's `iss` is this one is for
-	// the policy to judge.
+	// Issuer names the server in errors, and is the audience of assertions. Whether an
+	// answer's `iss` is this one is for the policy to judge.
 	Issuer string
 	// HostHeader is sent as Host, for servers behind another name; empty for the endpoint's own.
 	HostHeader string
@@ -44,12 +44,15 @@ type Options struct {
 	// HTTPClient makes the calls; nil for one of its own, with a connection pool that
 	// fits. Redirects are not followed in either case.
 	HTTPClient *http.Client
+	// Clock is the time that a key's assertions say; needed for these only.
+	Clock func() time.Time
 }
 
 // Client asks one authorization server. It is safe for concurrent use.
 type Client struct {
 	endpoint, issuer, host string
 	timeout                time.Duration
+	clock                  func() time.Time
 	http                   *http.Client
 	// own says that the connections are ours alone.
 	own bool
@@ -63,7 +66,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = defaultTimeout
 	}
-	c := &Client{endpoint: opts.Endpoint, issuer: opts.Issuer, host: opts.HostHeader, timeout: opts.Timeout}
+	c := &Client{endpoint: opts.Endpoint, issuer: opts.Issuer, host: opts.HostHeader, timeout: opts.Timeout, clock: opts.Clock}
 	if opts.HTTPClient == nil {
 		built, err := newHTTPClient(opts.CAPEM, opts.Timeout)
 		if err != nil {
@@ -88,13 +91,14 @@ func (c *Client) CloseIdleConnections() {
 }
 
 // Introspect asks about a token. The facts are the server's verdict, inactive ones
-// without any claims. The error is ErrCredentialsRefused, or an *Unavailable.
+// without any claims. The error is ErrCredentialsRefused, ErrUnsupportedToken, or an
+// *Unavailable.
 func (c *Client) Introspect(ctx context.Context, as Credential, t token.Token) (*token.Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := c.request(ctx, as, t)
 	if err != nil {
-		return nil, &Unavailable{Issuer: c.issuer, Err: errors.New("the request can't be made: endpoint or host header is wrong")}
+		return nil, &Unavailable{Issuer: c.issuer, Err: err}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -108,14 +112,27 @@ func (c *Client) Introspect(ctx context.Context, as Credential, t token.Token) (
 	return c.verdict(resp, body)
 }
 
-// request never has a token_type_hint: with a wrong one Keycloak calls a live token inactive.
 func (c *Client) request(ctx context.Context, as Credential, t token.Token) (*http.Request, error) {
-	form := url.Values{"token": {t.Reveal()}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, strings.NewReader(form.Encode()))
+	body, err := c.body(ctx, as, t)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", as.basic())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, strings.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the request can't be made: endpoint or host header is wrong")
+	}
+	switch {
+	case as.Assertion != nil:
+	case as.Key != nil:
+		// A server may have taken an assertion before the connection broke, and takes each once:
+		// what net/http sends again has a new one. All of a key's have the same length.
+		req.GetBody = func() (io.ReadCloser, error) {
+			again, err := c.body(ctx, as, t)
+			return io.NopCloser(strings.NewReader(again)), err
+		}
+	default:
+		req.Header.Set("Authorization", as.basic())
+	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	// Asking twice does no harm, and this empty value, which is not sent, tells net/http
@@ -123,6 +140,35 @@ func (c *Client) request(ctx context.Context, as Credential, t token.Token) (*ht
 	req.Header["Idempotency-Key"] = []string{}
 	req.Host = c.host
 	return req, nil
+}
+
+// assertionType is RFC 7523 section 2.2.
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// body never has a token_type_hint: with a wrong one Keycloak calls a live token inactive.
+// With a key's assertion it has the client id, which some servers want (RFC 7521 section
+// 4.2 has it optional); with somebody else's token the server finds the client by the subject.
+func (c *Client) body(ctx context.Context, as Credential, t token.Token) (string, error) {
+	var (
+		form      = url.Values{"token": {t.Reveal()}}
+		assertion Secret
+		err       error
+	)
+	switch {
+	case as.Assertion != nil:
+		assertion, err = as.Assertion.now(ctx)
+	case as.Key != nil:
+		if c.clock == nil {
+			return "", errors.New("signing an assertion: there is no clock")
+		}
+		assertion, err = as.Key.Assertion(as.ClientID, c.issuer, c.clock())
+		form.Set("client_id", as.ClientID)
+	default:
+		return form.Encode(), nil
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", assertion.Reveal())
+	return form.Encode(), err
 }
 
 // read takes the whole body or none of it.
@@ -149,8 +195,11 @@ func (c *Client) verdict(resp *http.Response, body []byte) (*token.Facts, error)
 	case http.StatusUnauthorized:
 		return nil, fmt.Errorf("%w: HTTP 401 from %s", ErrCredentialsRefused, c.issuer)
 	case http.StatusBadRequest:
-		if errorCode(body) == "invalid_client" {
+		switch errorCode(body) {
+		case "invalid_client":
 			return nil, fmt.Errorf("%w: HTTP 400 invalid_client from %s", ErrCredentialsRefused, c.issuer)
+		case "unsupported_token_type":
+			return nil, fmt.Errorf("%w: HTTP 400 unsupported_token_type from %s", ErrUnsupportedToken, c.issuer)
 		}
 	}
 	return nil, c.unavailable(resp, nil)

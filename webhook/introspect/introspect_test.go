@@ -52,7 +52,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	const verdict, refused, cannotTell = "verdict", "credentials refused", "cannot tell"
+	const verdict, refused, unsupported, cannotTell = "verdict", "credentials refused", "form not supported", "cannot tell"
 	cases := map[string]struct {
 		reason      string
 		status      int
@@ -73,6 +73,11 @@ func TestOutcomes(t *testing.T) {
 		"400 invalid_request": {reason: "Keycloak without its database", status: 400, contentType: "application/json", body: `{"error":"invalid_request"}`, want: cannotTell},
 		"400 unauthorized":    {reason: "Keycloak without its database", status: 400, contentType: "application/json", body: `{"error":"unauthorized_client"}`, want: cannotTell},
 		"400 in words":        {reason: "the member error counts, not the words", status: 400, contentType: "application/json", body: `{"error":"x","error_description":"invalid_client"}`, want: cannotTell},
+		"400 assertion again": {reason: "Keycloak, as recorded", status: 400, contentType: "application/json", body: `{"error":"invalid_client","error_description":"Token reuse detected"}`, want: refused},
+		"401 empty":           {reason: "Duende, as recorded, to an assertion of another key", status: 401, want: refused},
+		"400 token type":      {reason: "node-oidc-provider, to every JWT", status: 400, contentType: "application/json", body: `{"error":"unsupported_token_type","error_description":"canary"}`, want: unsupported},
+		"403 token type":      {reason: "no answer of RFC 7662", status: 403, contentType: "application/json", body: `{"error":"unsupported_token_type"}`, want: cannotTell},
+		"400 missing_token":   {reason: "Duende, as recorded, to no token", status: 400, contentType: "application/json", body: `{"error":"missing_token"}`, want: cannotTell},
 		"400 HTML":            {reason: "no OAuth error", status: 400, contentType: "text/html", body: `invalid_client`, want: cannotTell},
 		"403":                 {reason: "Keycloak, public client", status: 403, contentType: "application/json", body: `{"error":"invalid_client"}`, want: cannotTell},
 		"404":                 {reason: "unknown realm", status: 404, contentType: "application/json", body: `{"error":"Realm does not exist"}`, want: cannotTell},
@@ -88,6 +93,8 @@ func TestOutcomes(t *testing.T) {
 			switch {
 			case errors.Is(err, introspect.ErrCredentialsRefused):
 				got = refused
+			case errors.Is(err, introspect.ErrUnsupportedToken):
+				got = unsupported
 			case errors.As(err, &unavailable):
 				got = cannotTell
 				if unavailable.Status != c.status || unavailable.Issuer != issuer {

@@ -76,6 +76,13 @@ func (p *Policy) accept(accept []v1alpha1.AcceptedServer, wrong *problems) {
 	if a.Validation != "" && a.Validation != v1alpha1.ValidationIntrospect {
 		wrong.add("spec.accept[0].validation", "is %s: only Introspect is known", quoted(string(a.Validation)))
 	}
+	switch a.Opaque {
+	case "", v1alpha1.OpaqueRefused:
+	case v1alpha1.OpaqueAccepted:
+		p.opaque = true
+	default:
+		wrong.add("spec.accept[0].opaque", "is %s: known are Refused and Accepted", quoted(string(a.Opaque)))
+	}
 	if a.Clients != nil {
 		p.clients = wrong.values("spec.accept[0].clients.allow", a.Clients.Allow, notEmpty)
 	}

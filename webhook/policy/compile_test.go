@@ -27,6 +27,14 @@ func TestCompileDefaults(t *testing.T) {
 	}
 }
 
+func TestCompileOpaque(t *testing.T) {
+	for value, want := range map[v1alpha1.OpaqueTokens]bool{"": false, v1alpha1.OpaqueRefused: false, v1alpha1.OpaqueAccepted: true} {
+		if got := compile(t, opaque(value)).AcceptsOpaque(); got != want {
+			t.Errorf("opaque %q: accepted %t", value, got)
+		}
+	}
+}
+
 func TestCompileRefuses(t *testing.T) {
 	many := make([]string, 65)
 	for i := range many {
@@ -41,6 +49,7 @@ func TestCompileRefuses(t *testing.T) {
 		"two servers":      {"not yet", func(s *v1alpha1.TokenPolicySpec) { s.Accept = append(s.Accept, s.Accept[0]) }, []string{"spec.accept has 2 entries"}},
 		"no client":        {"nobody to ask as", func(s *v1alpha1.TokenPolicySpec) { s.Accept[0].ClientRef.Name = "" }, []string{"spec.accept[0].clientRef.name is empty"}},
 		"validation":       {"unknown must not mean the default", func(s *v1alpha1.TokenPolicySpec) { s.Accept[0].Validation = "Local" }, []string{`spec.accept[0].validation is "Local"`}},
+		"opaque":           {"unknown must not mean Accepted", opaque("accepted"), []string{`spec.accept[0].opaque is "accepted"`}},
 		"no clients":       {"an empty list is no requirement", clients(), []string{"spec.accept[0].clients.allow is empty"}},
 		"empty client":     {"would match a token without one", clients("web", ""), []string{"spec.accept[0].clients.allow[1] is empty"}},
 		"tenant":           {"nothing to look at", tenants(""), []string{"spec.accept[0].tenant.claim has 0 characters", "spec.accept[0].tenant.values is empty"}},

@@ -89,6 +89,10 @@ func audiences(some ...string) func(*v1alpha1.TokenPolicySpec) {
 	}
 }
 
+func opaque(o v1alpha1.OpaqueTokens) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) { s.Accept[0].Opaque = o }
+}
+
 func clients(some ...string) func(*v1alpha1.TokenPolicySpec) {
 	return func(s *v1alpha1.TokenPolicySpec) {
 		s.Accept[0].Clients = &v1alpha1.ClientRequirement{Allow: some}

@@ -33,6 +33,9 @@ type Input struct {
 // has tokens without an end, and no allow outlives the answer by more than MaxAge.
 // Where that is not enough, maxTokenAge refuses tokens by `iat`.
 func (p *Policy) Judge(in Input) token.Decision {
+	if in.Facts != nil && in.Facts.Opaque && !p.opaque {
+		return deny(token.ReasonMalformedToken, "The token is not a JWT.") // another policy of this client may accept it
+	}
 	if in.Facts == nil || !in.Facts.Active {
 		return deny(token.ReasonInactive, "The token is not active for this API. The authorization server does not say why.")
 	}

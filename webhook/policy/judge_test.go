@@ -31,6 +31,13 @@ func TestJudge(t *testing.T) {
 		"inactive": {"RFC 7662", nil, func(f *token.Facts) { f.Active = false }, token.ReasonInactive},
 		"nothing":  {"the zero value is a refusal", nil, func(f *token.Facts) { *f = token.Facts{} }, token.ReasonInactive},
 
+		"opaque":                 {"not asked for: another policy of the client may have", nil, func(f *token.Facts) { f.Opaque = true }, token.ReasonMalformedToken},
+		"opaque refused":         {"said", specs{opaque(v1alpha1.OpaqueRefused)}, func(f *token.Facts) { f.Opaque = true }, token.ReasonMalformedToken},
+		"opaque and inactive":    {"refused as where it is not asked about", nil, func(f *token.Facts) { *f = token.Facts{Opaque: true} }, token.ReasonMalformedToken},
+		"opaque accepted":        {"asked for", specs{opaque(v1alpha1.OpaqueAccepted)}, func(f *token.Facts) { f.Opaque = true }, token.ReasonNone},
+		"JWT where opaque is":    {"both are accepted", specs{opaque(v1alpha1.OpaqueAccepted)}, func(*token.Facts) {}, token.ReasonNone},
+		"opaque, without an aud": {"as any other: node-oidc-provider's refresh tokens have none", specs{opaque(v1alpha1.OpaqueAccepted)}, func(f *token.Facts) { f.Opaque, f.Audience = true, nil }, token.ReasonInvalidAudience},
+
 		"other issuer":         {"the answer's iss must be the server's", nil, func(f *token.Facts) { f.Issuer = "https://sso.example.com/realms/other" }, token.ReasonInvalidIssuer},
 		"issuer with slash":    {"RFC 8414: byte for byte", nil, func(f *token.Facts) { f.Issuer = issuer + "/" }, token.ReasonInvalidIssuer},
 		"no issuer":            {"optional in RFC 7662: the server was asked", nil, func(f *token.Facts) { f.Issuer = "" }, token.ReasonNone},

@@ -15,6 +15,8 @@ import (
 // safe for concurrent use.
 type Policy struct {
 	client string
+	// opaque says that tokens are accepted that are no JWT.
+	opaque bool
 	// audiences of which one is needed; nil for the client id of the policy's client.
 	audiences []string
 	scopes    scopes
@@ -47,6 +49,9 @@ type header struct{ name, claim string }
 
 // ClientName is the name of the IntrospectionClient that asks.
 func (p *Policy) ClientName() string { return p.client }
+
+// AcceptsOpaque says that tokens that are no JWT may be sent to the policy's server.
+func (p *Policy) AcceptsOpaque() bool { return p.opaque }
 
 // MaxAge is how old the server's answer may be that an allow rests on; 0 for an answer
 // to a question that was sent after the request came.

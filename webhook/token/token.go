@@ -99,6 +99,8 @@ const (
 	ReasonInvalidRequest Reason = "invalid_request"
 	// ReasonMalformedToken: no accepted server issues tokens of this form.
 	ReasonMalformedToken Reason = "malformed_token"
+	// ReasonUnsupportedToken: the server does not introspect tokens of this form.
+	ReasonUnsupportedToken Reason = "unsupported_token"
 	// ReasonInactive: the server says that the token is not active for this client, and not why.
 	ReasonInactive Reason = "inactive"
 	// ReasonInvalidIssuer: another issuer.
@@ -212,7 +214,9 @@ type Facts struct {
 	ExpiresAt, IssuedAt, NotBefore, AuthTime time.Time
 	// Bound says that there is a `cnf` (RFC 7800).
 	Bound bool
-	// Claims are all members as the server sent them.
+	// Opaque says that the token is no JWT. It is seen, not said.
+	Opaque bool
+	// Claims are all members as the server sent them; of an opaque token always with `iss`.
 	Claims map[string]json.RawMessage
 	// Size is about how many bytes the facts occupy.
 	Size int

@@ -27,6 +27,22 @@ func IsOfOurs(s provider.Secret) bool {
 // secretBytes are the random bytes of a secret.
 const secretBytes = 32
 
+// New makes a value for a method. A secret that the server chooses is not there yet.
+// object is what it is for.
+func New(method provider.Method, chosenByServer bool, object Object, now time.Time) (Value, error) {
+	at := now.UTC().Truncate(time.Second)
+	switch {
+	case method == provider.PrivateKeyJWT:
+		return newKey(at)
+	case method == provider.ServiceAccountJWT:
+		return Value{ServiceAccount: ServiceAccountName(object), IssuedAt: at}, nil
+	case chosenByServer:
+		return Value{IssuedAt: at}, nil
+	default:
+		return NewValue(now), nil
+	}
+}
+
 // NewFence makes a value that no other fence has.
 func NewFence() string { return random(12) }
 

@@ -14,11 +14,22 @@ const Type = "servicebinding.io/oauth2-introspection"
 // bindingType is the value of the key type.
 const bindingType = "oauth2-introspection"
 
+// Keys of Secrets that hold a client's credential: of ours, and of those that users bring.
+const (
+	KeyClientID     = "client_id"
+	KeyClientSecret = "client_secret"
+	KeyPrivateKey   = "private_key.pem"
+	KeyKeyID        = "key_id"
+)
+
 // Mounted is what a workload needs.
 type Mounted struct {
-	Provider              string
-	ClientID              string
-	ClientSecret          provider.Secret
+	Provider     string
+	ClientID     string
+	ClientSecret provider.Secret
+	// PrivateKey, a PEM file, and KeyID stand in place of a secret where the client signs assertions.
+	PrivateKey            provider.Secret
+	KeyID                 string
 	Issuer                string
 	IntrospectionEndpoint string
 	TokenEndpoint         string
@@ -31,7 +42,7 @@ type Mounted struct {
 
 // Keys renames keys; an empty name means the standard one.
 type Keys struct {
-	ClientID, ClientSecret, Issuer, IntrospectionEndpoint, CACertificate string
+	ClientID, ClientSecret, PrivateKey, KeyID, Issuer, IntrospectionEndpoint, CACertificate string
 }
 
 // Data is the Secret's data.
@@ -47,8 +58,10 @@ func (m Mounted) Data(keys Keys) map[string][]byte {
 	}
 	set("", "type", bindingType)
 	set("", "provider", m.Provider)
-	set(keys.ClientID, "client_id", m.ClientID)
-	set(keys.ClientSecret, "client_secret", m.ClientSecret.Reveal())
+	set(keys.ClientID, KeyClientID, m.ClientID)
+	set(keys.ClientSecret, KeyClientSecret, m.ClientSecret.Reveal())
+	set(keys.PrivateKey, KeyPrivateKey, m.PrivateKey.Reveal())
+	set(keys.KeyID, KeyKeyID, m.KeyID)
 	set(keys.Issuer, "issuer", m.Issuer)
 	set(keys.IntrospectionEndpoint, "introspection_endpoint", m.IntrospectionEndpoint)
 	set("", "token_endpoint", m.TokenEndpoint)

@@ -4,6 +4,7 @@
 package credential
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -27,9 +28,19 @@ type WebhookClient struct {
 	// Verified says that a live introspection was answered once.
 	Verified bool
 	// Credentials are the server's, the one to try first in front.
-	Credentials []provider.Secret
+	Credentials []ServerCredential
 	// FacadeSecrets are the SHA-256 of the workload's secrets, in hex, that are good now.
 	FacadeSecrets []FacadeSecret
+}
+
+// ServerCredential is one that a client proves itself with at the server: a secret,
+// or a private key, or a ServiceAccount of the webhook's namespace.
+type ServerCredential struct {
+	ClientID       string
+	Secret         provider.Secret
+	PrivateKey     provider.Secret
+	KeyID          string
+	ServiceAccount string
 }
 
 // FacadeSecret is the hash of a workload's secret. The secret has 256 random
@@ -65,7 +76,7 @@ type clientWire struct {
 	Server        string         `json:"server"`
 	ClientID      string         `json:"clientID"`
 	Verified      bool           `json:"verified"`
-	Credentials   []string       `json:"credentials"`
+	Credentials   []valueWire    `json:"credentials"`
 	FacadeSecrets []FacadeSecret `json:"facadeSecrets"`
 }
 
@@ -77,12 +88,23 @@ func (r *Record) Project() WebhookClient {
 		FacadeSecrets: []FacadeSecret{{SHA256: HashSecret(r.Facade.Secret)}},
 	}
 	for _, v := range []*Value{r.Current, r.Next} {
-		if v != nil {
-			c.Credentials = append(c.Credentials, v.Secret)
+		if v != nil && v.Known() {
+			c.Credentials = append(c.Credentials, r.Proof(*v))
 		}
 	}
 	return c
 }
+
+// Proof is what a value proves the record's client by.
+func (r *Record) Proof(v Value) ServerCredential {
+	return ServerCredential{
+		ClientID: cmp.Or(v.ClientID, r.ClientID), Secret: v.Secret,
+		PrivateKey: v.PrivateKey, KeyID: v.KeyID, ServiceAccount: v.ServiceAccount,
+	}
+}
+
+// Usable says that the webhook can do something with the projection.
+func (c WebhookClient) Usable() bool { return c.ClientID != "" && len(c.Credentials) > 0 }
 
 // HashSecret is the SHA-256 of a secret, in hex.
 func HashSecret(s provider.Secret) string {
@@ -96,7 +118,8 @@ func (c WebhookClient) encode() ([]byte, error) {
 		FacadeSecrets: c.FacadeSecrets,
 	}
 	for _, s := range c.Credentials {
-		w.Credentials = append(w.Credentials, s.Reveal())
+		v := Value{Secret: s.Secret, PrivateKey: s.PrivateKey, KeyID: s.KeyID, ServiceAccount: s.ServiceAccount, ClientID: s.ClientID}
+		w.Credentials = append(w.Credentials, *wireOf(&v))
 	}
 	return json.Marshal(w)
 }
@@ -111,8 +134,11 @@ func DecodeWebhookClient(data map[string][]byte) (WebhookClient, error) {
 		Object: w.Object, UID: w.UID, Server: w.Server, ClientID: w.ClientID, Verified: w.Verified,
 		FacadeSecrets: w.FacadeSecrets,
 	}
-	for _, s := range w.Credentials {
-		c.Credentials = append(c.Credentials, provider.Secret(s))
+	for i := range w.Credentials {
+		v := w.Credentials[i].value()
+		c.Credentials = append(c.Credentials, ServerCredential{
+			ClientID: v.ClientID, Secret: v.Secret, PrivateKey: v.PrivateKey, KeyID: v.KeyID, ServiceAccount: v.ServiceAccount,
+		})
 	}
 	return c, nil
 }

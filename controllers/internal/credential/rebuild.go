@@ -15,7 +15,7 @@ import (
 // object's, for a record that was lost; empty if there is none.
 func (s *Store) MountedSecretValue(ctx context.Context, object Object, uid types.UID, name, key string) (provider.Secret, error) {
 	if key == "" {
-		key = "client_secret"
+		key = KeyClientSecret
 	}
 	found, err := s.read(ctx, object.Namespace, name)
 	if found == nil || !s.owns(found, object, uid) {

@@ -39,18 +39,6 @@ func (o Object) Hash() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Value is a secret value and when it was made.
-type Value struct {
-	Secret   provider.Secret
-	IssuedAt time.Time
-}
-
-// Fingerprint tells values apart without giving them away: they are random, 256 bits.
-func (v Value) Fingerprint() string {
-	sum := sha256.Sum256([]byte(v.Secret.Reveal()))
-	return hex.EncodeToString(sum[:6])
-}
-
 // Record is the truth about one client: what is registered where, with which
 // credentials. Everything else is a projection of it.
 type Record struct {
@@ -61,6 +49,10 @@ type Record struct {
 	Server, Issuer string
 	// ClientID, RegistrationID and Owner are how the registration is found and known for ours.
 	ClientID, RegistrationID, Owner string
+	// State is what the provider keeps for itself: a server's whole answer, say.
+	State provider.Secret
+	// Attempt is unique to this registration (RFC 7591: software_id).
+	Attempt string
 	// DeletionPolicy is the object's, for a clean-up without the object.
 	DeletionPolicy string
 	// Current is the server's credential in use; nil until the first is verified.
@@ -69,6 +61,8 @@ type Record struct {
 	Next *Value
 	// Facade is the secret that workloads use at our endpoint.
 	Facade Value
+	// SettledAt is when the whole server surely knows what was last written there.
+	SettledAt time.Time
 	// Fence is changed before each write at the server.
 	Fence string
 }
@@ -87,52 +81,46 @@ func (r *Record) Active() Value {
 
 // Identity is how the registration is found.
 func (r *Record) Identity() provider.Identity {
-	return provider.Identity{ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner}
+	return provider.Identity{ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State}
 }
 
-// The wire forms name their secrets in the clear: they are what is stored. All
-// other forms of a provider.Secret are hidden.
-type (
-	valueWire struct {
-		Secret   string    `json:"secret"`
-		IssuedAt time.Time `json:"issuedAt"`
+// ByID is the value of a credential that the record holds; nil if it holds none such.
+func (r *Record) ByID(id string) *Value {
+	for _, v := range []*Value{r.Next, r.Current} {
+		if v != nil && v.ID() == id {
+			return v
+		}
 	}
-	recordWire struct {
-		Object         Object     `json:"object"`
-		UID            string     `json:"uid"`
-		Server         string     `json:"server"`
-		Issuer         string     `json:"issuer"`
-		ClientID       string     `json:"clientID"`
-		RegistrationID string     `json:"registrationID,omitempty"`
-		Owner          string     `json:"owner"`
-		DeletionPolicy string     `json:"deletionPolicy"`
-		Current        *valueWire `json:"current,omitempty"`
-		Next           *valueWire `json:"next,omitempty"`
-		Facade         *valueWire `json:"facade"`
-		Fence          string     `json:"fence,omitempty"`
-	}
-)
-
-func toWire(v *Value) *valueWire {
-	if v == nil {
-		return nil
-	}
-	return &valueWire{Secret: v.Secret.Reveal(), IssuedAt: v.IssuedAt}
+	return nil
 }
 
-func fromWire(w *valueWire) *Value {
-	if w == nil {
-		return nil
-	}
-	return &Value{Secret: provider.Secret(w.Secret), IssuedAt: w.IssuedAt}
+// recordWire names its secrets in the clear: it is what is stored. All other forms
+// of a provider.Secret are hidden.
+type recordWire struct {
+	Object         Object     `json:"object"`
+	UID            string     `json:"uid"`
+	Server         string     `json:"server"`
+	Issuer         string     `json:"issuer"`
+	ClientID       string     `json:"clientID,omitempty"`
+	RegistrationID string     `json:"registrationID,omitempty"`
+	Owner          string     `json:"owner"`
+	State          string     `json:"state,omitempty"`
+	Attempt        string     `json:"attempt,omitempty"`
+	DeletionPolicy string     `json:"deletionPolicy"`
+	Current        *valueWire `json:"current,omitempty"`
+	Next           *valueWire `json:"next,omitempty"`
+	Facade         *valueWire `json:"facade"`
+	SettledAt      time.Time  `json:"settledAt,omitzero"`
+	Fence          string     `json:"fence,omitempty"`
 }
 
 // encode is the stored form.
 func (r *Record) encode() ([]byte, error) {
 	return json.Marshal(recordWire{
 		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
-		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, DeletionPolicy: r.DeletionPolicy,
-		Current: toWire(r.Current), Next: toWire(r.Next), Facade: toWire(&r.Facade), Fence: r.Fence,
+		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State.Reveal(), Attempt: r.Attempt,
+		DeletionPolicy: r.DeletionPolicy,
+		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), SettledAt: r.SettledAt, Fence: r.Fence,
 	})
 }
 
@@ -145,12 +133,13 @@ func decodeRecord(data []byte) (*Record, error) {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return nil, fmt.Errorf("record: %w", ErrBroken)
 	}
-	if w.Object.Name == "" || w.ClientID == "" || w.Facade == nil || w.Facade.Secret == "" || (w.Current == nil && w.Next == nil) {
+	if w.Object.Name == "" || w.Facade == nil || w.Facade.Secret == "" || (w.Current == nil && w.Next == nil) {
 		return nil, fmt.Errorf("record lacks a member: %w", ErrBroken)
 	}
 	return &Record{
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
-		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, DeletionPolicy: w.DeletionPolicy,
-		Current: fromWire(w.Current), Next: fromWire(w.Next), Facade: *fromWire(w.Facade), Fence: w.Fence,
+		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, State: provider.Secret(w.State), Attempt: w.Attempt,
+		DeletionPolicy: w.DeletionPolicy,
+		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), SettledAt: w.SettledAt, Fence: w.Fence,
 	}, nil
 }

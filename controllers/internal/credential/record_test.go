@@ -24,6 +24,7 @@ func sample() *Record {
 		Object: Object{Namespace: "shop", Name: "orders"}, UID: "u1", Server: "corporate", Issuer: "https://sso/realms/acme",
 		ClientID: "shop.orders", RegistrationID: "r1", Owner: "i/shop/orders", DeletionPolicy: "Delete",
 		Current: &Value{Secret: canary, IssuedAt: at}, Next: &Value{Secret: canary + "2", IssuedAt: at},
+		State: canary + "4", Attempt: "a1", SettledAt: at,
 		Facade: Value{Secret: canary + "3", IssuedAt: at}, Fence: "f",
 	}
 }
@@ -89,10 +90,10 @@ func TestProjectionForTheWebhook(t *testing.T) {
 		reason      string
 		record      *Record
 		verified    bool
-		credentials []provider.Secret
+		credentials []ServerCredential
 	}{
-		"in use, next staged": {"replicas know the next one before it is used; the one in use goes first", record, true, []provider.Secret{canary, canary + "2"}},
-		"not verified yet":    {"the first credential was not proved: no policy may rest on it", staged, false, []provider.Secret{canary + "2"}},
+		"in use, next staged": {"replicas know the next one before it is used; the one in use goes first", record, true, []ServerCredential{{ClientID: "shop.orders", Secret: canary}, {ClientID: "shop.orders", Secret: canary + "2"}}},
+		"not verified yet":    {"the first credential was not proved: no policy may rest on it", staged, false, []ServerCredential{{ClientID: "shop.orders", Secret: canary + "2"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := tc.record.Project().encode()

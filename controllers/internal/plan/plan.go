@@ -33,6 +33,8 @@ type Input struct {
 	Drift      []string
 	// Registered says that we registered it before.
 	Registered bool
+	// NewID says that the server chooses the id anew, and the secret.
+	NewID bool
 }
 
 // Plan is the decision, with its reason for an Event or a condition.
@@ -47,8 +49,12 @@ type Plan struct {
 // mark says so, never the name.
 func Decide(in Input) Plan {
 	switch {
+	case !in.Exists && in.Registered && in.NewID:
+		return Plan{Action: Create, Restores: true, Message: fmt.Sprintf("client %s had vanished at the server; registered again, and this server chooses another id and secret", in.ClientID)}
 	case !in.Exists && in.Registered:
 		return Plan{Action: Create, Restores: true, Message: fmt.Sprintf("client %s had vanished at the server; registered again with the same id and secret", in.ClientID)}
+	case !in.Exists && in.ClientID == "":
+		return Plan{Action: Create, Message: "registering a client"}
 	case !in.Exists:
 		return Plan{Action: Create, Message: fmt.Sprintf("registering client %s", in.ClientID)}
 	case in.FoundOwner == "":

@@ -38,6 +38,13 @@ const (
 	KindInvalid
 	// KindRateLimited means: wait for RetryAfter.
 	KindRateLimited
+	// KindAmbiguous means: the answer to a creation was lost, and nobody can look whether it was done.
+	// Subject is the Attempt.
+	KindAmbiguous
+	// KindAccessLost means: the registration is there, and the server no longer takes what gave us access to it.
+	KindAccessLost
+	// KindUnsupported means: servers of this kind, or this one, can't do it; Err says what and why.
+	KindUnsupported
 )
 
 // Error is what every method of a provider returns.
@@ -53,6 +60,8 @@ type Error struct {
 	Detail string
 	// RetryAfter is how long the server asked to wait, at most MaxRetryAfter.
 	RetryAfter time.Duration
+	// Advice is what to do about it, as a sentence, where the dialect knows better than the kind says.
+	Advice string
 	// Err is the cause, if there is one. It never holds a request's body or header.
 	Err error
 }

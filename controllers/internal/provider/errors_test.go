@@ -46,16 +46,20 @@ func TestClean(t *testing.T) {
 
 func TestSecretNeverPrints(t *testing.T) {
 	const secret = provider.Secret("s3cr3t")
-	d := provider.Desired{Secret: secret}
+	previous := provider.Credential{Secret: secret}
+	d := provider.Desired{
+		Identity:    provider.Identity{State: secret},
+		Credentials: provider.Credentials{Current: provider.Credential{Secret: secret}, Previous: &previous},
+	}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", secret, "desired", d)
-	encoded, err := json.Marshal(map[string]provider.Secret{"secret": d.Secret})
+	encoded, err := json.Marshal(map[string]provider.Secret{"secret": d.Credentials.Current.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
 		fmt.Sprint(secret), fmt.Sprintf("%v %s %q %+v %#v", secret, secret, secret, secret, secret),
-		fmt.Sprintf("%v %+v %#v", d, d, d), log.String(), string(encoded),
+		fmt.Sprintf("%v %+v %#v", d, d, d), fmt.Sprintf("%+v", provider.Issued{Secret: secret, State: secret}), fmt.Sprintf("%+v", provider.SignIn{Secret: secret, InitialAccessToken: secret}), log.String(), string(encoded),
 	} {
 		if strings.Contains(text, "s3cr3t") {
 			t.Errorf("printed: %s", text)

@@ -28,15 +28,15 @@ func TestDiscover(t *testing.T) {
 	at := base + "/realms/acme/protocol/openid-connect"
 	want := provider.Metadata{
 		Issuer:                issuer,
-		AuthorizationEndpoint: issuer + "/protocol/openid-connect/auth",
 		TokenEndpoint:         at + "/token",
 		IntrospectionEndpoint: at + "/token/introspect",
 		RevocationEndpoint:    at + "/revoke",
 		JWKSURI:               at + "/certs",
-		IntrospectionAuthMethods: []string{
-			"private_key_jwt", "client_secret_basic", "client_secret_post", "tls_client_auth", "client_secret_jwt",
-		},
 	}
+	want.IntrospectionAuthMethods = []string{
+		"private_key_jwt", "client_secret_basic", "client_secret_post", "tls_client_auth", "client_secret_jwt",
+	}
+	want.TokenAuthMethods = want.IntrospectionAuthMethods
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metadata (-want +got):\n%s", diff)
 	}

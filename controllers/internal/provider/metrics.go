@@ -53,40 +53,46 @@ func (m *metered) done(operation string, start time.Time, err *error) {
 	m.duration.WithLabelValues(m.name, operation).Observe(m.now().Sub(start).Seconds())
 }
 
-// Probe implements Server.
+// Probe implements Prober.
 func (m *metered) Probe(ctx context.Context) (_ Report, err error) {
 	defer m.done("probe", m.now(), &err)
 	return m.next.Probe(ctx)
 }
 
 // Observe implements Registrar.
-func (m *metered) Observe(ctx context.Context, desired Desired) (_ Observation, err error) {
+func (m *metered) Observe(ctx context.Context, desired Desired, caller Caller) (_ Observation, err error) {
 	defer m.done("observe", m.now(), &err)
-	return m.next.Observe(ctx, desired)
+	return m.next.Observe(ctx, desired, caller)
 }
 
 // Create implements Registrar.
-func (m *metered) Create(ctx context.Context, desired Desired, fence Fence) (_ Registration, err error) {
+func (m *metered) Create(ctx context.Context, desired Desired, caller Caller) (_ Registration, err error) {
 	defer m.done("create", m.now(), &err)
-	return m.next.Create(ctx, desired, fence)
+	return m.next.Create(ctx, desired, caller)
 }
 
 // Update implements Registrar.
-func (m *metered) Update(ctx context.Context, desired Desired, observed Observation, fence Fence) (_ Registration, err error) {
+func (m *metered) Update(ctx context.Context, desired Desired, observed Observation, caller Caller) (_ Registration, err error) {
 	defer m.done("update", m.now(), &err)
-	return m.next.Update(ctx, desired, observed, fence)
+	return m.next.Update(ctx, desired, observed, caller)
 }
 
-// MapAudience implements Registrar.
-func (m *metered) MapAudience(ctx context.Context, desired Desired, fence Fence) (_ AudienceReport, err error) {
+// MapAudience implements AudienceMapper.
+func (m *metered) MapAudience(ctx context.Context, desired Desired, caller Caller) (_ AudienceReport, err error) {
 	defer m.done("map_audience", m.now(), &err)
-	return m.next.MapAudience(ctx, desired, fence)
+	return m.next.MapAudience(ctx, desired, caller)
+}
+
+// Rotate implements Rotator.
+func (m *metered) Rotate(ctx context.Context, desired Desired, caller Caller) (_ Rotation, err error) {
+	defer m.done("rotate", m.now(), &err)
+	return m.next.Rotate(ctx, desired, caller)
 }
 
 // Delete implements Registrar.
-func (m *metered) Delete(ctx context.Context, identity Identity, fence Fence) (err error) {
+func (m *metered) Delete(ctx context.Context, desired Desired, caller Caller) (err error) {
 	defer m.done("delete", m.now(), &err)
-	return m.next.Delete(ctx, identity, fence)
+	return m.next.Delete(ctx, desired, caller)
 }
 
 // outcomeOf is the label: bounded, whatever the server says.
@@ -121,6 +127,12 @@ func outcomeOf(err error) string {
 		return "invalid"
 	case KindRateLimited:
 		return "rate_limited"
+	case KindAmbiguous:
+		return "ambiguous"
+	case KindAccessLost:
+		return "access_lost"
+	case KindUnsupported:
+		return "unsupported"
 	default:
 		return "server_error"
 	}

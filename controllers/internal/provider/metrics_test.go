@@ -22,23 +22,27 @@ type failing struct{ err error }
 
 func (f failing) Probe(context.Context) (provider.Report, error) { return provider.Report{}, f.err }
 
-func (f failing) Observe(context.Context, provider.Desired) (provider.Observation, error) {
+func (f failing) Observe(context.Context, provider.Desired, provider.Caller) (provider.Observation, error) {
 	return provider.Observation{}, f.err
 }
 
-func (f failing) Create(context.Context, provider.Desired, provider.Fence) (provider.Registration, error) {
+func (f failing) Create(context.Context, provider.Desired, provider.Caller) (provider.Registration, error) {
 	return provider.Registration{}, f.err
 }
 
-func (f failing) Update(context.Context, provider.Desired, provider.Observation, provider.Fence) (provider.Registration, error) {
+func (f failing) Update(context.Context, provider.Desired, provider.Observation, provider.Caller) (provider.Registration, error) {
 	return provider.Registration{}, f.err
 }
 
-func (f failing) MapAudience(context.Context, provider.Desired, provider.Fence) (provider.AudienceReport, error) {
+func (f failing) MapAudience(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {
 	return provider.AudienceReport{}, f.err
 }
 
-func (f failing) Delete(context.Context, provider.Identity, provider.Fence) error { return f.err }
+func (f failing) Rotate(context.Context, provider.Desired, provider.Caller) (provider.Rotation, error) {
+	return provider.Rotation{}, f.err
+}
+
+func (f failing) Delete(context.Context, provider.Desired, provider.Caller) error { return f.err }
 
 // gathered are the counters, as "operation outcome": value.
 func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
@@ -73,6 +77,9 @@ func TestMetrics(t *testing.T) {
 	for _, err := range []error{
 		nil,
 		&provider.Error{Kind: provider.KindConflict},
+		&provider.Error{Kind: provider.KindAmbiguous},
+		&provider.Error{Kind: provider.KindAccessLost},
+		&provider.Error{Kind: provider.KindUnsupported},
 		fmt.Errorf("wrapped: %w", &provider.Error{Kind: provider.KindRateLimited}),
 		&provider.Error{Kind: provider.KindUnreachable, Err: context.Canceled},
 		errors.New("the fence"),
@@ -85,15 +92,17 @@ func TestMetrics(t *testing.T) {
 	}
 	s := provider.WithMetrics(failing{}, "keycloak", registry, clock)
 	_, _ = s.Probe(ctx)
-	_, _ = s.Observe(ctx, provider.Desired{})
+	_, _ = s.Observe(ctx, provider.Desired{}, nil)
 	_, _ = s.Update(ctx, provider.Desired{}, provider.Observation{}, nil)
 	_, _ = s.MapAudience(ctx, provider.Desired{}, nil)
-	_ = s.Delete(ctx, provider.Identity{}, nil)
+	_, _ = s.Rotate(ctx, provider.Desired{}, nil)
+	_ = s.Delete(ctx, provider.Desired{}, nil)
 	want := map[string]float64{
 		"create success keycloak": 1, "create conflict keycloak": 1, "create rate_limited keycloak": 1, "create cancelled keycloak": 1,
 		"create fenced keycloak": 1, "probe success keycloak": 1, "observe success keycloak": 1, "update success keycloak": 1,
-		"map_audience success keycloak": 1, "delete success keycloak": 1,
-		"seconds create keycloak": 5, "seconds probe keycloak": 1, "seconds observe keycloak": 1, "seconds update keycloak": 1,
+		"map_audience success keycloak": 1, "rotate success keycloak": 1, "delete success keycloak": 1,
+		"create ambiguous keycloak": 1, "create access_lost keycloak": 1, "create unsupported keycloak": 1,
+		"seconds create keycloak": 8, "seconds rotate keycloak": 1, "seconds probe keycloak": 1, "seconds observe keycloak": 1, "seconds update keycloak": 1,
 		"seconds map_audience keycloak": 1, "seconds delete keycloak": 1,
 	}
 	if diff := cmp.Diff(want, gathered(t, registry)); diff != "" {

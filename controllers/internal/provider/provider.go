@@ -1,80 +1,138 @@
 // Copyright The introspection-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package provider is the contract between the controllers and the registration
-// API of an authorization server. An implementation knows HTTP and its server's
-// dialect; it knows nothing of Kubernetes.
+// Package provider is the contract between the operator and the authorization servers that
+// clients are registered with, and what the dialects share: errors, calls, sign-in, limits,
+// metadata. A dialect is a package below this one: it has a Dialect, and passes providertest.
 package provider
 
 import (
 	"context"
-	"log/slog"
+	"net/http"
+	"time"
 )
 
-// Registrar registers introspection clients at one authorization server. Every
-// method can be called again after any interruption: what was done stays done,
-// and nothing is done twice. Errors are *Error.
+// Dialect is one kind of authorization server.
+type Dialect struct {
+	// Name of the dialect, for example keycloak.
+	Name string
+	// Capabilities are what such servers can do at best. Probe says what a live one can.
+	Capabilities Capabilities
+	// New opens a session with a server. It calls nobody.
+	New func(Config) (Server, error)
+}
+
+// Config is what a session needs to know of a server. A dialect takes of it what it needs.
+type Config struct {
+	// Issuer is the server's exact issuer.
+	Issuer string
+	// URL is where the server is called; the issuer, or what stands for it in the cluster.
+	URL string
+	// RegistrationURL is where clients are registered, if the server's object says so; empty
+	// for where the dialect finds it.
+	RegistrationURL string
+	// FederatedIssuer is what the server calls the issuer of the cluster's ServiceAccount
+	// tokens (Keycloak: the alias of the identity provider); empty if it knows none.
+	FederatedIssuer string
+	// Metadata of the server, rebased on URL. Its endpoints and methods are those that the
+	// server's object shows; what is in no status may be missing.
+	Metadata Metadata
+	// SignIn is how the operator proves itself.
+	SignIn SignIn
+	// HTTPClient must follow no redirect, see NewHTTPClient.
+	HTTPClient *http.Client
+	// Limits bound what the server is asked.
+	Limits Limits
+	// Clock is the time.
+	Clock func() time.Time
+}
+
+// Server is a session with one authorization server. It is safe for concurrent use. Its errors
+// are *Error; an error of Caller comes back as it is.
+type Server interface {
+	Registrar
+	AudienceMapper
+	Rotator
+	Prober
+}
+
+// Registrar keeps a client's registration. The process may die after any call in it: every
+// method can be called again, and goes on from what it finds.
 type Registrar interface {
-	// Observe looks the client up, live, by its exact client id (and by its registration id, if
-	// that is known), and compares it with what is desired. Absence is Observation.Exists false and
-	// no error; it is reported only when the server said so, never for 401, 403 or trouble.
-	Observe(ctx context.Context, desired Desired) (Observation, error)
+	// Observe looks the client up, live, and compares it with what is desired. Absence is
+	// Observation.Exists false and no error; it is reported only when the server said so, never
+	// for 401 or 403 of the operator's sign-in, nor for trouble.
+	Observe(ctx context.Context, desired Desired, caller Caller) (Observation, error)
 
 	// Create registers the client. When the answer is lost or says that there is one already, it
 	// looks again: a registration that bears our owner mark is success, another one an *Error of
-	// kind Conflict.
-	Create(ctx context.Context, desired Desired, fence Fence) (Registration, error)
+	// kind Conflict. Where a server chooses ids and nobody can look, it is KindAmbiguous.
+	Create(ctx context.Context, desired Desired, caller Caller) (Registration, error)
 
 	// Update puts the managed fields right that observed.Drift names, and touches nothing else.
-	Update(ctx context.Context, desired Desired, observed Observation, fence Fence) (Registration, error)
-
-	// MapAudience makes new tokens of the token clients name the client in `aud`, as
-	// desired.Audience says, and unmaps what it mapped before and is no longer asked for.
-	MapAudience(ctx context.Context, desired Desired, fence Fence) (AudienceReport, error)
+	Update(ctx context.Context, desired Desired, observed Observation, caller Caller) (Registration, error)
 
 	// Delete removes the mapping and the registration if they bear the owner mark. What is gone
-	// already is success; what is somebody else's is left alone, and is success too.
-	Delete(ctx context.Context, identity Identity, fence Fence) error
+	// already is success; what is somebody else's is left alone, and is success too. Of desired
+	// it looks at Identity and Credentials only.
+	Delete(ctx context.Context, desired Desired, caller Caller) error
 }
 
-// Server is a Registrar that can say how it stands with its server.
-type Server interface {
-	Registrar
+// AudienceMapper makes new tokens name a client in `aud`.
+type AudienceMapper interface {
+	// MapAudience does what desired.Audience says, and undoes what it did before and is no longer
+	// asked for. Where a server knows no such thing it does nothing.
+	MapAudience(ctx context.Context, desired Desired, caller Caller) (AudienceReport, error)
+}
+
+// Rotator changes a client's credential.
+type Rotator interface {
+	// Rotate makes the server accept desired.Credentials.Current; and Previous until
+	// PreviousEnds, if it can. Without Previous it ends an overlap. The same call again changes
+	// nothing. It is for a client that is registered and ours.
+	Rotate(ctx context.Context, desired Desired, caller Caller) (Rotation, error)
+}
+
+// Prober looks at a server.
+type Prober interface {
 	// Probe signs in and finds out the rights and capabilities. It writes nothing.
 	Probe(ctx context.Context) (Report, error)
 }
 
-// Fence is called before each write at the server. An error means that the plan
-// is out of date: the write is not made and the error is returned as it is.
-type Fence func(ctx context.Context) error
+// Caller is what a provider asks of whoever calls it.
+type Caller interface {
+	// Fence is called before each write at the server. Its error stops the write and comes back
+	// as it is: somebody else has the client in hand.
+	Fence(ctx context.Context) error
+	// Keep stores what a server chose, before anything else happens: it can't be read again. Its
+	// error ends the call.
+	Keep(ctx context.Context, issued Issued) error
+	// Prove asks the introspection endpoint whether it accepts the client with a credential of
+	// desired. Any error means that nobody could tell.
+	Prove(ctx context.Context, credential Credential) (accepted bool, err error)
+}
 
-// Secret is a client secret. It never prints.
-type Secret string
+// Issued is what a server chose. Empty members are unchanged.
+type Issued struct {
+	// ClientID and Secret, where the server chooses them.
+	ClientID string
+	Secret   Secret
+	// SecretExpiresAt is when the server ends the secret; zero for never.
+	SecretExpiresAt time.Time
+	// State replaces Identity.State.
+	State Secret
+}
 
-// String hides the secret.
-func (Secret) String() string { return "[secret]" }
-
-// GoString hides the secret from %#v.
-func (Secret) GoString() string { return "[secret]" }
-
-// LogValue hides the secret from structured logs.
-func (Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
-
-// MarshalJSON hides the secret from a structure that is printed. Requests are
-// built with Reveal.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"[secret]"`), nil }
-
-// Reveal is the secret itself, for a request's body or header.
-func (s Secret) Reveal() string { return string(s) }
-
-// Identity is how a registration is found again.
+// Identity is how a registration is found, and known for ours.
 type Identity struct {
-	// ClientID is the OAuth client id, compared exactly.
+	// ClientID is the OAuth client id, compared exactly; empty until a server has chosen it.
 	ClientID string
 	// RegistrationID is the server's own id, empty if it is not known.
 	RegistrationID string
 	// Owner is our mark at the registration: instance/namespace/name.
 	Owner string
+	// State is what the provider had kept, for itself.
+	State Secret
 }
 
 // Desired is a registration as it should be.
@@ -82,10 +140,14 @@ type Desired struct {
 	Identity
 	// DisplayName is the name for people; empty means the client id.
 	DisplayName string
-	// Secret is the client's secret.
-	Secret Secret
-	// Audience is the mapping onto the token clients.
+	// Scopes that the client may look into, or may name, where the server has such a thing.
+	Scopes []string
+	// Credentials are what the server shall accept.
+	Credentials Credentials
+	// Audience is how tokens come to name the client.
 	Audience Audience
+	// Attempt is unique to this registration of this client (RFC 7591: software_id).
+	Attempt string
 }
 
 // AudienceMode is how an audience is mapped.
@@ -100,16 +162,16 @@ const (
 	AudienceUnmanaged AudienceMode = "Unmanaged"
 )
 
-// Audience says which clients' tokens shall name the API.
+// Audience says how tokens come to name a client in `aud`.
 type Audience struct {
 	Mode AudienceMode
-	// TokenClients are client ids at the same server.
+	// TokenClients are client ids at the same server, where the mapping hangs on them.
 	TokenClients []string
 	// MaxPerTokenClient is how many audiences may be mapped as Default onto one token client.
 	MaxPerTokenClient int
 }
 
-// Observation is a registration as it is.
+// Observation is a registration as it was found.
 type Observation struct {
 	// Exists is false only when the server said that there is none.
 	Exists bool
@@ -118,40 +180,49 @@ type Observation struct {
 	// Owner is the owner mark found, empty if there is none.
 	Owner string
 	// Drift names the managed fields that differ, never their values; empty when all is well. A
-	// secret that the server does not show is no drift.
+	// credential that the server does not show is no drift.
 	Drift []string
+	// Overlap is what a rotation of this very client would reach; empty if that can't be seen.
+	Overlap Overlap
+	// Propagation is how long parts of the server may go on with an older state; 0 for none.
+	Propagation time.Duration
+	// Unmanaged says that this registration can't be read, changed or deleted by anybody who has no
+	// other way in: the server gave none (RFC 7591 without RFC 7592).
+	Unmanaged bool
 }
 
-// DriftSecret stands in Observation.Drift for the client's secret. Who knows that
-// the server refuses the secret, while it does not show it, adds it.
+// DriftSecret is the name of the credential in Observation.Drift.
 const DriftSecret = "secret"
 
-// Registration is what a write left behind.
+// Registration is what Create and Update return.
 type Registration struct {
 	// RegistrationID is the server's own id.
 	RegistrationID string
+	// Propagation is how long parts of the server may not know of it; 0 for none.
+	Propagation time.Duration
+	// Unmanaged is Observation's.
+	Unmanaged bool
 }
 
-// AudienceReport is what MapAudience did.
+// AudienceReport is what MapAudience found and did.
 type AudienceReport struct {
-	// Scope is the name of the client scope that maps the audience, empty where the server has no
-	// such thing or the mode is Unmanaged.
-	Scope string
+	// Scope is what a client asks for with scope=, and Resource with resource=, to have the
+	// audience in its token; empty where that is no way.
+	Scope, Resource string
 	// Repaired names what had to be put right, for an Event; empty when all was well.
 	Repaired []string
+	// Propagation is how long parts of the server may not know of it; 0 for none.
+	Propagation time.Duration
 }
 
-// Report is how it stands with a server.
-type Report struct {
-	// Provider is the dialect, for example keycloak.
-	Provider string
-	// Rights is Manage if the sign-in is known to be allowed to manage clients, else Unknown.
-	Rights string
+// Rotation is what a rotation achieved.
+type Rotation struct {
+	// Rotated says that the server accepts Current. Where servers choose secrets and this one
+	// keeps the one it has, whatever is asked, it is false, and that is no error.
+	Rotated bool
+	// Overlap says how Previous goes on: Expiring ends by itself at PreviousEnds, Dual when it is
+	// rotated away, None means that it works no more.
+	Overlap Overlap
+	// Propagation is how long parts of the server may not know of it; 0 for none.
+	Propagation time.Duration
 }
-
-const (
-	// RightsManage means: the sign-in's token names the right to manage clients.
-	RightsManage = "Manage"
-	// RightsUnknown means: the token does not say.
-	RightsUnknown = "Unknown"
-)

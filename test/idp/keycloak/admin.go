@@ -10,8 +10,6 @@ import (
 	"strings"
 )
 
-func isAdmin(path string) bool { return strings.HasPrefix(path, "/admin/") }
-
 // right is what a call of the Admin API needs.
 type right int
 
@@ -43,6 +41,8 @@ func (s *Server) routes() {
 	admin("GET /clients/{id}/client-secret", view, adminCall.readSecret)
 	admin("POST /clients/{id}/client-secret", manage, adminCall.regenerateSecret)
 	admin("GET /clients/{id}/client-secret/rotated", view, adminCall.readRotated)
+	admin("DELETE /clients/{id}/client-secret/rotated", manage, adminCall.deleteRotated)
+	admin("POST /identity-provider/instances", manage, adminCall.createIdentityProvider)
 	for _, list := range []string{"default-client-scopes", "optional-client-scopes"} {
 		admin("GET /clients/{id}/"+list, view, func(c adminCall) { c.listAttached(list) })
 		admin("PUT /clients/{id}/"+list+"/{scope}", manage, func(c adminCall) { c.attach(list) })

@@ -145,7 +145,9 @@ func (c adminCall) createClient() {
 		c.exists("Client", clientID)
 		return
 	}
-	c.created(c.realm.add(rep).id())
+	made := c.realm.add(rep)
+	c.applyPolicy(made)
+	c.created(made.id())
 }
 
 // taken reports whether a client of any realm has the id.
@@ -199,8 +201,13 @@ func (c adminCall) updateClient() {
 			return
 		}
 	}
-	if given, ok := rep["attributes"].(map[string]any); ok {
-		attributes, _ := found.rep["attributes"].(map[string]any)
+	given, ok := rep["attributes"].(map[string]any)
+	if !ok && c.realm.rotation != nil && (c.secretExpired(found) || found.time(secretEnds).IsZero()) {
+		c.broken() // a NullPointerException there
+		return
+	}
+	if ok {
+		attributes := found.attributes()
 		maps.Copy(attributes, given)
 		maps.DeleteFunc(attributes, func(_ string, v any) bool { return v == "" || v == nil })
 	}
@@ -208,6 +215,10 @@ func (c adminCall) updateClient() {
 		delete(rep, member)
 	}
 	maps.Copy(found.rep, rep)
+	if c.realm.rotation == nil {
+		found.forgetRotation()
+	}
+	c.applyPolicy(found)
 	c.done()
 }
 
@@ -215,28 +226,5 @@ func (c adminCall) deleteClient() {
 	if found, ok := c.client(); ok {
 		delete(c.realm.clients, found.id())
 		c.done()
-	}
-}
-
-func (c adminCall) readSecret() {
-	if found, ok := c.client(); ok {
-		secret := found.text("secret")
-		if c.masked() {
-			secret = mask
-		}
-		answerAdmin(c.w, map[string]string{"type": "secret", "value": secret})
-	}
-}
-
-func (c adminCall) regenerateSecret() {
-	if found, ok := c.client(); ok {
-		found.rep["secret"] = rand.Text()
-		answerAdmin(c.w, map[string]string{"type": "secret", "value": found.text("secret")})
-	}
-}
-
-func (c adminCall) readRotated() {
-	if _, ok := c.client(); ok {
-		refuse(c.w, http.StatusNotFound, "Client does not have a rotated secret")
 	}
 }

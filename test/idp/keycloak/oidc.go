@@ -46,8 +46,9 @@ func (s *Server) certs(w http.ResponseWriter, _ *http.Request) {
 type caller struct {
 	client *client
 	public bool
-	// refusal is why not.
+	// refusal is why not; why are the words of one about an assertion.
 	refusal refusal
+	why     string
 }
 
 type refusal int
@@ -59,10 +60,13 @@ const (
 	unreadable // a Basic header that is not form-encoded
 )
 
-// authenticate reads Basic credentials, form-encoded, and those in the body,
-// which go before.
+// authenticate reads an assertion, or Basic credentials, form-encoded, and those
+// in the body, which go before.
 func (s *Server) authenticate(r *http.Request) caller {
 	realm := s.realms[r.PathValue("realm")]
+	if assertion := r.PostForm.Get("client_assertion"); assertion != "" && r.PostForm.Get("client_assertion_type") == assertionType {
+		return s.asserted(realm, s.issuer(r), s.base(r.Host)+r.URL.Path, assertion)
+	}
 	id, secret, given := "", "", false
 	if basicID, basicSecret, ok := r.BasicAuth(); ok {
 		var errID, errSecret error
@@ -82,7 +86,11 @@ func (s *Server) authenticate(r *http.Request) caller {
 		return caller{refusal: unknownClient}
 	case found.on("publicClient"):
 		return caller{client: found, public: true}
-	case !given || secret == "" || secret != found.text("secret"):
+	case found.text("clientAuthenticatorType") == byKey:
+		return caller{client: found, why: "Parameter client_assertion_type is missing"}
+	case found.text("clientAuthenticatorType") == byFederation:
+		return caller{refusal: unknownClient}
+	case !given || !s.secretAccepted(found, secret):
 		return caller{client: found, refusal: wrongSecret}
 	}
 	return caller{client: found}
@@ -92,6 +100,10 @@ const badCredentials = "Invalid client or Invalid client credentials"
 
 // refuseCaller answers at the token, revocation and logout endpoints.
 func refuseCaller(w http.ResponseWriter, c caller) bool {
+	if c.why != "" {
+		refuse(w, http.StatusBadRequest, "invalid_client", c.why)
+		return true
+	}
 	switch c.refusal {
 	case accepted:
 		return false

@@ -19,6 +19,10 @@ type realm struct {
 	users     map[string]*user
 	sessions  map[string]bool
 	notBefore time.Time
+
+	rotation   *Rotation
+	providers  []identityProvider
+	assertions map[string]bool // that were used
 }
 
 // client is one, as its representation; attached are ids of scopes.
@@ -131,7 +135,7 @@ func builtInOptional() []string {
 }
 
 func newRealm(name string) *realm {
-	r := &realm{name: name, clients: map[string]*client{}, users: map[string]*user{}, sessions: map[string]bool{}}
+	r := &realm{name: name, clients: map[string]*client{}, users: map[string]*user{}, sessions: map[string]bool{}, assertions: map[string]bool{}}
 	for _, builtIn := range append(builtInDefaults(), builtInOptional()...) {
 		attributes := map[string]any{"include.in.token.scope": "true"}
 		if slices.Contains([]string{"web-origins", "acr", "roles", "basic"}, builtIn) {

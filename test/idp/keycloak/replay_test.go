@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,7 +42,19 @@ const (
 	recordedHost = "http://127.0.0.1:18080"
 	recordedWeb  = "77b171dc-c241-4467-bec5-a102f0d04530"
 	recordedApp  = "5ac7833e-e116-4404-a902-3436e9cfd1a8"
+	// recordedNobody is the client that signs in as a ServiceAccount.
+	recordedNobody = "e0a46fa5-1333-461f-a12b-087980c34211"
 )
+
+// times are when it was in the recording, from an exchange on: rotations are about the second.
+var times = map[string]int64{
+	"discovery/openid-configuration": 1795406277,
+	"token/operator-rotating":        1795406285,
+	"rotation with secrets of our choice (client policy secret-rotation)/old after its time":                1795406290,
+	"rotation, the server's expiry (6 s, 3 s of overlap, 2 s of window)/create":                             1795406291,
+	"rotation, the server's expiry (6 s, 3 s of overlap, 2 s of window)/after its end":                      1795406298,
+	"rotation, the server's expiry (6 s, 3 s of overlap, 2 s of window)/the new one, past the policy's 6 s": 1795406305,
+}
 
 // TestReplay holds the server to what a real Keycloak answered, in order.
 func TestReplay(t *testing.T) {
@@ -55,11 +68,10 @@ func TestReplay(t *testing.T) {
 	if err := json.Unmarshal(file, &recording); err != nil {
 		t.Fatal(err)
 	}
-	if len(recording.Exchanges) < 150 {
+	if len(recording.Exchanges) < 289 {
 		t.Fatalf("the recording has %d exchanges", len(recording.Exchanges))
 	}
-	p := newPlayer()
-	defer p.server.Close()
+	p := newPlayer(t)
 	for _, e := range recording.Exchanges {
 		t.Run(e.Name, func(t *testing.T) { p.play(t, e) })
 	}
@@ -68,14 +80,20 @@ func TestReplay(t *testing.T) {
 type player struct {
 	server *keycloak.Server
 	known  map[string]string // what stands in the recording, and what it is here
+	now    time.Time
+	signer *signer
 }
 
-func newPlayer() *player {
+func newPlayer(t *testing.T) *player {
+	t.Helper()
+	p := &player{known: map[string]string{}}
 	s := keycloak.New(keycloak.Options{
+		Now: func() time.Time { return p.now },
 		Clients: []keycloak.Client{
 			keycloak.Operator("operator", "operator-secret"),
 			{ID: "viewer", Secret: "viewer-secret", Roles: []string{"view-clients"}},
 			{ID: "nobody", Secret: "nobody-secret"},
+			{ID: "administrator", Secret: "administrator-secret", Roles: []string{"realm-admin"}},
 			{ID: "web", Secret: "web-secret"},
 			{ID: "mobile"},
 		},
@@ -85,9 +103,16 @@ func newPlayer() *player {
 	})
 	s.AddRealm("other")
 	s.In("other").AddClient(keycloak.Operator("operator", "operator-secret"))
-	p := &player{server: s, known: map[string]string{recordedHost: s.Start()}}
+	s.AddRealm("rotating")
+	s.In("rotating").SetRotation(keycloak.DefaultRotation())
+	s.In("rotating").AddClient(keycloak.Operator("operator", "operator-secret"))
+	p.server, p.known[recordedHost] = s, s.Start()
+	t.Cleanup(s.Close)
+	p.signer = newSigner(t)
+	p.known[recordedCluster] = p.signer.cluster
 	p.known[recordedWeb], _ = s.Client("web")["id"].(string)
 	p.known[recordedApp], _ = s.Client("mobile")["id"].(string)
+	p.known[recordedNobody], _ = s.Client("nobody")["id"].(string)
 	return p
 }
 
@@ -113,7 +138,9 @@ func (p *player) administrator(t *testing.T, what string) {
 	case "enable web":
 		p.server.EditClient("web", map[string]any{"enabled": true})
 	case "not before":
-		p.server.NotBefore(time.Now())
+		p.server.NotBefore(p.now)
+	case "shorten the policy":
+		p.server.In("rotating").SetRotation(&keycloak.Rotation{Expires: 6 * time.Second, Overlap: 3 * time.Second})
 	default:
 		t.Fatalf("who is to %q?", what)
 	}
@@ -121,7 +148,8 @@ func (p *player) administrator(t *testing.T, what string) {
 
 func (p *player) request(t *testing.T, e exchange) *http.Request {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), e.Method, p.server.URL()+p.here(e.Path), strings.NewReader(p.here(e.Body)))
+	body := p.signer.body(t, p, e)
+	req, err := http.NewRequestWithContext(t.Context(), e.Method, p.server.URL()+p.here(e.Path), strings.NewReader(p.here(body)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +157,7 @@ func (p *player) request(t *testing.T, e exchange) *http.Request {
 		req.Header.Set(name, p.here(value))
 	}
 	req.Host = req.Header.Get("Host")
-	if id, secret, ok := strings.Cut(e.Basic, ":"); ok {
+	if id, secret, ok := strings.Cut(p.here(e.Basic), ":"); ok {
 		if !e.Raw {
 			id, secret = url.QueryEscape(id), url.QueryEscape(secret)
 		}
@@ -140,6 +168,14 @@ func (p *player) request(t *testing.T, e exchange) *http.Request {
 
 func (p *player) play(t *testing.T, e exchange) {
 	t.Helper()
+	if at, ok := times[e.Name]; ok {
+		p.now = time.Unix(at, 0)
+	} else {
+		p.now = p.now.Add(time.Millisecond)
+	}
+	if strings.Contains(e.Headers["Authorization"], "{{realm-admin}}") {
+		p.known["{{realm-admin}}"] = p.server.ClientToken("administrator", "")
+	}
 	p.administrator(t, e.Before)
 	resp, err := http.DefaultClient.Do(p.request(t, e))
 	if err != nil {
@@ -158,6 +194,8 @@ func (p *player) play(t *testing.T, e exchange) {
 	}
 	if got, want := resp.Header.Get("Location"), p.here(e.Location); got != want && !chosen(want, e.Body) {
 		t.Errorf("Location %q, want %q", got, want)
+	} else if got != want {
+		p.known[path.Base(want)] = path.Base(got)
 	}
 	if e.AnyBody {
 		return
@@ -184,12 +222,13 @@ func chosen(location, body string) bool {
 }
 
 // learn binds the tokens that the recording names.
+// and the secrets that the server chose.
 func (p *player) learn(there, here any) {
 	recorded, _ := there.(map[string]any)
 	answered, _ := here.(map[string]any)
 	for member, value := range recorded {
 		name, _ := value.(string)
-		if actual, ok := answered[member].(string); ok && strings.HasPrefix(name, "{{") {
+		if actual, ok := answered[member].(string); ok && (strings.HasPrefix(name, "{{") || member == "value" && len(name) >= 16) {
 			p.known[name] = actual
 		}
 	}
@@ -210,6 +249,9 @@ func plain(p *player, v any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for member, value := range v {
+			if member == "secret" || member == "client.secret.rotated" {
+				value = p.secret(value)
+			}
 			if text, ok := value.(string); ok && member == "value" && len(text) < 16 {
 				out[member] = text // a secret that was set
 			}
@@ -233,6 +275,14 @@ func plain(p *player, v any) any {
 	default:
 		return v
 	}
+}
+
+// secret is one that a test set, or that the server chose: those differ.
+func (p *player) secret(v any) any {
+	if text, _ := v.(string); len(text) >= 16 {
+		return "chosen"
+	}
+	return v
 }
 
 // common is the members of a that b has too.

@@ -10,21 +10,20 @@
 package keycloak
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/introspection-dev/introspection-operator/test/idp/fault"
 )
 
 // Masking says who sees ********** in place of a client's secret.
@@ -53,12 +52,16 @@ type Options struct {
 	Users   []User
 	// TokenLife is how long access tokens live; 0 means ten minutes.
 	TokenLife time.Duration
+	// Rotation is the first realm's policy; nil for none.
+	Rotation *Rotation
 	// Now is the clock; nil means the real one.
 	Now func() time.Time
 }
 
 // Server is one Keycloak.
 type Server struct {
+	*fault.Handler
+
 	now      func() time.Time
 	hostname string
 	life     time.Duration
@@ -72,9 +75,6 @@ type Server struct {
 	realms  map[string]*realm
 	tokens  map[string]*issued
 	masking Masking
-	faults  []*armed
-	calls   []Call
-	onCall  func(Call)
 }
 
 // New makes a server. It does not listen yet; it is an http.Handler all the same.
@@ -97,9 +97,11 @@ func New(o Options) *Server {
 	if name == "" {
 		name = "acme"
 	}
+	s.Handler = fault.Wrap(s.mux)
 	s.routes()
 	s.AddRealm(name)
 	s.main = s.realms[name]
+	s.main.rotation = o.Rotation
 	for _, c := range o.Clients {
 		s.AddClient(c)
 	}
@@ -150,72 +152,6 @@ func (s *Server) base(host string) string {
 	default:
 		return "http://" + host
 	}
-}
-
-// ServeHTTP answers, through the faults that match.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(io.LimitReader(r.Body, 8<<20)); err != nil {
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body.Bytes()))
-	c := Call{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Host: r.Host, Body: body.String()}
-	work := func() *httptest.ResponseRecorder {
-		answer := httptest.NewRecorder()
-		s.mux.ServeHTTP(answer, r)
-		return answer
-	}
-	fault := s.faultOf(c)
-	if fault == nil {
-		answer := work()
-		c.Status = answer.Code
-		s.record(c)
-		send(w, answer, false)
-		return
-	}
-	s.suffer(w, r, c, fault, work)
-}
-
-func (s *Server) record(c Call) {
-	s.mu.Lock()
-	s.calls = append(s.calls, c)
-	observer := s.onCall
-	s.mu.Unlock()
-	if observer != nil {
-		observer(c)
-	}
-}
-
-// Call is one request and how it was answered: Status is 0 if it was not.
-type Call struct {
-	Method, Path string
-	Query        map[string][]string
-	Header       http.Header
-	Host         string
-	Body         string
-	Status       int
-}
-
-// Write reports whether the call changes something by the Admin API.
-func (c Call) Write() bool {
-	return c.Method != http.MethodGet && isAdmin(c.Path)
-}
-
-// String is method and path.
-func (c Call) String() string { return c.Method + " " + c.Path }
-
-// Calls are those that were answered, or not, so far.
-func (s *Server) Calls() []Call {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.calls)
-}
-
-// OnCall has f called after each call.
-func (s *Server) OnCall(f func(Call)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onCall = f
 }
 
 // Mask changes who sees secrets.

@@ -24,10 +24,10 @@ type tokenClient struct {
 
 const opLookUp = "look up token client"
 
-// MapAudience implements provider.Registrar. The order keeps the intent on the
+// MapAudience implements provider.AudienceMapper. The order keeps the intent on the
 // scope a superset of what is attached, whenever it is interrupted: detach what
 // is no longer asked for, write the intent, attach.
-func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fence provider.Fence) (provider.AudienceReport, error) {
+func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.AudienceReport, error) {
 	if desired.Audience.Mode == provider.AudienceUnmanaged {
 		return provider.AudienceReport{}, nil
 	}
@@ -38,7 +38,7 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fenc
 		return report, err
 	}
 	if found != nil {
-		detached, err := s.detachRemoved(ctx, found, want, fence)
+		detached, err := s.detachRemoved(ctx, found, want, caller)
 		report.Repaired = append(report.Repaired, detached...)
 		if err != nil {
 			return report, err
@@ -46,20 +46,20 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, fenc
 	}
 	fresh := found == nil
 	if fresh {
-		if found, err = s.createScope(ctx, want, fence); err != nil {
+		if found, err = s.createScope(ctx, want, caller); err != nil {
 			return report, err
 		}
-		if !owns(desired.Owner, found.owner()) {
+		if !provider.Owns(desired.Owner, found.owner()) {
 			return report, &provider.Error{Kind: provider.KindConflict, Op: opMakeScope, Subject: found.owner()}
 		}
 		report.Repaired = append(report.Repaired, "client scope "+want.Name)
 	}
-	repaired, err := s.repairScope(ctx, found, want, fence)
+	repaired, err := s.repairScope(ctx, found, want, caller)
 	report.Repaired = append(report.Repaired, repaired...)
 	if err != nil {
 		return report, err
 	}
-	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), fence)
+	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), caller)
 	report.Repaired = append(report.Repaired, attached...)
 	return report, err
 }
@@ -73,7 +73,7 @@ func (s *Server) scopeOf(ctx context.Context, desired provider.Desired, want sco
 	if found == nil || err != nil {
 		return nil, err
 	}
-	if !owns(desired.Owner, found.owner()) {
+	if !provider.Owns(desired.Owner, found.owner()) {
 		return nil, &provider.Error{Kind: provider.KindConflict, Op: opScope, Subject: found.owner()}
 	}
 	return found, nil
@@ -87,7 +87,7 @@ func (s *Server) chosen(registrationID, clientID string) bool {
 
 // detachRemoved detaches the scope from the clients of its intent that are no
 // longer asked for.
-func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, fence provider.Fence) (detached []string, err error) {
+func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, caller provider.Caller) (detached []string, err error) {
 	for _, name := range found.intent() {
 		if slices.Contains(want.intent(), name) {
 			continue
@@ -102,7 +102,7 @@ func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, fe
 		if !slices.Contains(at.DefaultScopes, found.Name) && !slices.Contains(at.OptionalScopes, found.Name) {
 			continue
 		}
-		if err := s.detach(ctx, at, found.ID, fence); err != nil {
+		if err := s.detach(ctx, at, found.ID, caller); err != nil {
 			return detached, err
 		}
 		detached = append(detached, "detached from "+name)
@@ -112,10 +112,10 @@ func (s *Server) detachRemoved(ctx context.Context, found *scope, want scope, fe
 
 // attachAll attaches the scope to every token client that can have it, and
 // returns the first error of those that can't.
-func (s *Server) attachAll(ctx context.Context, a attachment, clients []string, fence provider.Fence) (attached []string, first error) {
+func (s *Server) attachAll(ctx context.Context, a attachment, clients []string, caller provider.Caller) (attached []string, first error) {
 	for _, name := range clients {
 		a.to = name
-		done, err := s.attach(ctx, a, fence)
+		done, err := s.attach(ctx, a, caller)
 		if done {
 			attached = append(attached, "attached to "+name)
 		}
@@ -149,7 +149,7 @@ func (a attachment) isAt(at *tokenClient) bool {
 
 // attach attaches the scope to one token client, in the way that is asked for.
 // One at a time per token client, from the count to the attachment.
-func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence) (done bool, err error) {
+func (s *Server) attach(ctx context.Context, a attachment, caller provider.Caller) (done bool, err error) {
 	if !a.fresh { // a look that finds all well waits for nobody
 		if at, err := s.tokenClient(ctx, a.to); err != nil || a.isAt(at) {
 			return false, err
@@ -175,14 +175,11 @@ func (s *Server) attach(ctx context.Context, a attachment, fence provider.Fence)
 	}
 	if slices.Contains(other, a.scope) {
 		// Attached in the other way, attaching changes nothing and is answered as if it had.
-		if err := s.detach(ctx, at, a.scopeID, fence); err != nil {
+		if err := s.detach(ctx, at, a.scopeID, caller); err != nil {
 			return false, err
 		}
 	}
-	err = s.putScope(ctx, fence, call{
-		op: "attach client scope", method: http.MethodPut,
-		path: "/clients/" + url.PathEscape(at.ID) + "/" + list + "/" + url.PathEscape(a.scopeID),
-	})
+	err = s.putScope(ctx, caller, s.call("attach client scope", http.MethodPut, clientPath(at.ID)+"/"+list+"/"+url.PathEscape(a.scopeID)))
 	return err == nil, err
 }
 
@@ -199,12 +196,9 @@ func audiences(scopes []string) int {
 
 // detach takes the scope off a token client, default or optional: the server
 // looks for both under either name. What is gone already is success.
-func (s *Server) detach(ctx context.Context, at *tokenClient, scopeID string, fence provider.Fence) error {
-	a, err := s.write(ctx, fence, call{
-		op: "detach client scope", method: http.MethodDelete,
-		path: "/clients/" + url.PathEscape(at.ID) + "/default-client-scopes/" + url.PathEscape(scopeID),
-	})
-	if a.absent() {
+func (s *Server) detach(ctx context.Context, at *tokenClient, scopeID string, caller provider.Caller) error {
+	a, err := s.api.Write(ctx, caller, s.call("detach client scope", http.MethodDelete, clientPath(at.ID)+"/default-client-scopes/"+url.PathEscape(scopeID)))
+	if absent(a) {
 		return nil
 	}
 	return err
@@ -213,7 +207,7 @@ func (s *Server) detach(ctx context.Context, at *tokenClient, scopeID string, fe
 // tokenClient looks a token client up, with what is attached to it.
 func (s *Server) tokenClient(ctx context.Context, clientID string) (*tokenClient, error) {
 	var found []tokenClient
-	_, err := s.read(ctx, call{op: opLookUp, method: http.MethodGet, path: "/clients", query: url.Values{"clientId": {clientID}}}, &found)
+	_, err := s.api.Decode(ctx, s.get(opLookUp, "/clients", url.Values{"clientId": {clientID}}), &found)
 	if err != nil {
 		return nil, err
 	}

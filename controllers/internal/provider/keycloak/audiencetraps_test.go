@@ -53,7 +53,7 @@ func trapMapperEdited(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	config, _ := mapper["config"].(map[string]any)
 	config["included.client.audience"] = "ghost"
 	w.must(t, http.MethodPut, mapperPath(t, w, d), mapper)
-	if _, active := w.introspect(t, d.ClientID, d.Secret, w.token(t, "web", "")); active {
+	if _, active := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, w.token(t, "web")); active {
 		t.Fatal("the edit did nothing")
 	}
 	repaired(t, w, s, d, "audience mapper of "+scopeName(d))
@@ -110,7 +110,7 @@ func trapScopeForeign(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	if e := errorOf(t, err, provider.KindConflict); e.Subject != "somebody/else/entirely" {
 		t.Errorf("the conflict is with %q", e.Subject)
 	}
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, w.scope(t, scopeName(d))); diff != "" {
@@ -129,7 +129,7 @@ func trapScopeTaken(t *testing.T, w *world, s *keycloak.Server, d provider.Desir
 	before := w.scope(t, scopeName(d))
 	_, err := s.MapAudience(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindConflict)
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, w.scope(t, scopeName(d))); diff != "" {
@@ -152,7 +152,7 @@ func trapIntent(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) 
 	if diff := cmp.Diff([]string{"detached from mobile", "client scope " + scopeName(d)}, report.Repaired); diff != "" {
 		t.Errorf("repaired (-want +got):\n%s", diff)
 	}
-	if _, active := w.introspect(t, d.ClientID, d.Secret, w.token(t, "mobile", "")); active {
+	if _, active := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, w.token(t, "mobile")); active {
 		t.Error("mobile is still mapped")
 	}
 }
@@ -169,28 +169,32 @@ func trapDetached(t *testing.T, w *world, s *keycloak.Server, d provider.Desired
 func trapRights(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
 	t.Helper()
 	as := func(clientID string) *keycloak.Server {
-		return w.session(t, func(o *keycloak.Options) { o.ClientID, o.ClientSecret = clientID, provider.Secret(clientID+"-secret") })
+		return w.session(t, func(o *provider.Config) {
+			o.SignIn.ClientID, o.SignIn.Secret = clientID, provider.Secret(clientID+"-secret")
+		})
 	}
 	for _, clientID := range []string{"viewer", "nobody"} {
 		_, err := as(clientID).Probe(t.Context())
-		if e := errorOf(t, err, provider.KindForbidden); !strings.Contains(err.Error(), "manage-clients") || e.Subject != "manage-clients" {
+		if e := errorOf(t, err, provider.KindForbidden); !strings.Contains(err.Error(), "manage-clients") || !strings.Contains(e.Advice, "manage-clients") {
 			t.Errorf("%s: %v does not name the role", clientID, err)
 		}
 		_, err = as(clientID).Create(t.Context(), d, providertest.Allow)
 		wantKind(t, err, provider.KindForbidden)
 	}
-	_, err := as("nobody").Observe(t.Context(), d)
-	wantKind(t, err, provider.KindForbidden)
+	_, err := as("nobody").Observe(t.Context(), d, providertest.Allow)
+	if e := errorOf(t, err, provider.KindForbidden); !strings.Contains(e.Advice, "manage-clients") {
+		t.Errorf("advice %q", e.Advice)
+	}
 }
 
 func trapCredentials(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
 	t.Helper()
-	for name, change := range map[string]func(*keycloak.Options){
-		"wrong secret":   func(o *keycloak.Options) { o.ClientSecret = "wrong%secret" },
-		"unknown client": func(o *keycloak.Options) { o.ClientID = "ghost" },
+	for name, change := range map[string]func(*provider.Config){
+		"wrong secret":   func(o *provider.Config) { o.SignIn.Secret = "wrong%secret" },
+		"unknown client": func(o *provider.Config) { o.SignIn.ClientID = "ghost" },
 	} {
 		s := w.session(t, change)
-		_, err := s.Observe(t.Context(), d)
+		_, err := s.Observe(t.Context(), d, providertest.Allow)
 		wantKind(t, err, provider.KindCredentials)
 		if _, err = s.Probe(t.Context()); err == nil || strings.Contains(err.Error(), "wrong%secret") {
 			t.Errorf("%s: %v", name, err)
@@ -201,15 +205,15 @@ func trapCredentials(t *testing.T, w *world, _ *keycloak.Server, d provider.Desi
 func trapNoRealm(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
 	t.Helper()
 	// The token is another realm's: the Admin API is asked, and has no such realm.
-	nope := w.session(t, func(o *keycloak.Options) { o.Issuer = w.base + "/realms/nope" })
-	_, err := nope.Observe(t.Context(), d)
+	nope := w.session(t, func(o *provider.Config) { o.Issuer = w.base + "/realms/nope" })
+	_, err := nope.Observe(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindNotFound)
-	err = nope.Delete(t.Context(), provider.Identity{ClientID: "x", RegistrationID: "y", Owner: d.Owner}, providertest.Allow)
+	err = nope.Delete(t.Context(), provider.Desired{Identity: provider.Identity{ClientID: "x", RegistrationID: "y", Owner: d.Owner}}, providertest.Allow)
 	wantKind(t, err, provider.KindNotFound)
 	_, err = nope.MapAudience(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindNotFound)
-	unknown := w.session(t, func(o *keycloak.Options) {
-		o.TokenEndpoint = w.base + "/realms/nope/protocol/openid-connect/token"
+	unknown := w.session(t, func(o *provider.Config) {
+		o.Metadata.TokenEndpoint = w.base + "/realms/nope/protocol/openid-connect/token"
 	})
 	_, err = unknown.Probe(t.Context())
 	wantKind(t, err, provider.KindNotFound)
@@ -217,9 +221,9 @@ func trapNoRealm(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired)
 
 func trapWrongAddress(t *testing.T, w *world, _ *keycloak.Server, d provider.Desired) {
 	t.Helper()
-	s := w.session(t, func(o *keycloak.Options) { o.AdminURL = w.base + "/auth" })
-	_, err := s.Observe(t.Context(), d)
+	s := w.session(t, func(o *provider.Config) { o.RegistrationURL = w.base + "/auth" })
+	_, err := s.Observe(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindNotFound)
-	err = s.Delete(t.Context(), d.Identity, providertest.Allow)
+	err = s.Delete(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindNotFound)
 }

@@ -5,7 +5,6 @@ package keycloak
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
@@ -19,46 +18,38 @@ const ownerMark = "introspection.dev/owner"
 const mask = "**********"
 
 // client is what we read of Keycloak's ClientRepresentation. Members that are
-// absent are false or empty there too.
+// absent are false or empty there too. Among the attributes may be a secret.
 type client struct {
-	ID                        string            `json:"id"`
-	ClientID                  string            `json:"clientId"`
-	Name                      string            `json:"name"`
-	Enabled                   bool              `json:"enabled"`
-	Protocol                  string            `json:"protocol"`
-	PublicClient              bool              `json:"publicClient"`
-	BearerOnly                bool              `json:"bearerOnly"`
-	ConsentRequired           bool              `json:"consentRequired"`
-	ClientAuthenticatorType   string            `json:"clientAuthenticatorType"`
-	Secret                    provider.Secret   `json:"secret"`
-	StandardFlowEnabled       bool              `json:"standardFlowEnabled"`
-	ImplicitFlowEnabled       bool              `json:"implicitFlowEnabled"`
-	DirectAccessGrantsEnabled bool              `json:"directAccessGrantsEnabled"`
-	ServiceAccountsEnabled    bool              `json:"serviceAccountsEnabled"`
-	FullScopeAllowed          bool              `json:"fullScopeAllowed"`
-	RedirectURIs              []string          `json:"redirectUris"`
-	WebOrigins                []string          `json:"webOrigins"`
-	Attributes                map[string]string `json:"attributes"`
+	ID                        string                     `json:"id"`
+	ClientID                  string                     `json:"clientId"`
+	Name                      string                     `json:"name"`
+	Enabled                   bool                       `json:"enabled"`
+	Protocol                  string                     `json:"protocol"`
+	PublicClient              bool                       `json:"publicClient"`
+	BearerOnly                bool                       `json:"bearerOnly"`
+	ConsentRequired           bool                       `json:"consentRequired"`
+	ClientAuthenticatorType   string                     `json:"clientAuthenticatorType"`
+	Secret                    provider.Secret            `json:"secret"`
+	StandardFlowEnabled       bool                       `json:"standardFlowEnabled"`
+	ImplicitFlowEnabled       bool                       `json:"implicitFlowEnabled"`
+	DirectAccessGrantsEnabled bool                       `json:"directAccessGrantsEnabled"`
+	ServiceAccountsEnabled    bool                       `json:"serviceAccountsEnabled"`
+	FullScopeAllowed          bool                       `json:"fullScopeAllowed"`
+	RedirectURIs              []string                   `json:"redirectUris"`
+	WebOrigins                []string                   `json:"webOrigins"`
+	Attributes                map[string]provider.Secret `json:"attributes"`
 }
 
-func (c *client) owner() string { return c.Attributes[ownerMark] }
+func (c *client) owner() string { return c.attribute(ownerMark) }
 
-// owns compares marks. No mark owns nothing: not even what bears none.
-func owns(owner, mark string) bool { return owner != "" && owner == mark }
+func (c *client) attribute(name string) string { return c.Attributes[name].Reveal() }
 
-// grantAttributes are flows that are switched by attributes.
-func grantAttributes() []string {
-	return []string{"oauth2.device.authorization.grant.enabled", "oidc.ciba.grant.enabled", "standard.token.exchange.enabled"}
-}
+func clientPath(id string) string { return "/clients/" + url.PathEscape(id) }
 
 // byClientID looks a client up by its exact client id; nil if there is none.
 func (s *Server) byClientID(ctx context.Context, clientID string) (*client, error) {
 	var found []client
-	_, err := s.read(ctx, call{
-		op: "look up client", method: http.MethodGet, path: "/clients",
-		query: url.Values{"clientId": {clientID}},
-	}, &found)
-	if err != nil {
+	if _, err := s.api.Decode(ctx, s.get("look up client", "/clients", url.Values{"clientId": {clientID}}), &found); err != nil {
 		return nil, err
 	}
 	for i := range found {
@@ -72,9 +63,9 @@ func (s *Server) byClientID(ctx context.Context, clientID string) (*client, erro
 // byID looks a client up by the server's id; nil if there is none.
 func (s *Server) byID(ctx context.Context, id string) (*client, error) {
 	var found client
-	a, err := s.read(ctx, call{op: "look up client", method: http.MethodGet, path: "/clients/" + url.PathEscape(id)}, &found)
+	a, err := s.api.Decode(ctx, s.get("look up client", clientPath(id), nil), &found)
 	switch {
-	case a.absent():
+	case absent(a):
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -90,7 +81,7 @@ func (s *Server) find(ctx context.Context, identity provider.Identity) (*client,
 		return found, err
 	}
 	renamed, err := s.byID(ctx, identity.RegistrationID)
-	if renamed == nil || err != nil || !owns(identity.Owner, renamed.owner()) {
+	if renamed == nil || err != nil || !provider.Owns(identity.Owner, renamed.owner()) {
 		return nil, err // an id that somebody else has now is no registration of ours
 	}
 	return renamed, nil
@@ -104,8 +95,8 @@ func (s *Server) secretOf(ctx context.Context, c *client) (secret provider.Secre
 	var credential struct {
 		Value provider.Secret `json:"value"`
 	}
-	a, err := s.read(ctx, call{op: "read client secret", method: http.MethodGet, path: "/clients/" + url.PathEscape(c.ID) + "/client-secret"}, &credential)
-	if kind, _ := provider.KindOf(err); a.absent() || err != nil && kind == provider.KindForbidden {
+	a, err := s.api.Decode(ctx, s.get("read client secret", clientPath(c.ID)+"/client-secret", nil), &credential)
+	if kind, _ := provider.KindOf(err); absent(a) || err != nil && kind == provider.KindForbidden {
 		return "", false, nil
 	}
 	if err != nil {
@@ -115,7 +106,7 @@ func (s *Server) secretOf(ctx context.Context, c *client) (secret provider.Secre
 }
 
 // Observe implements provider.Registrar.
-func (s *Server) Observe(ctx context.Context, desired provider.Desired) (provider.Observation, error) {
+func (s *Server) Observe(ctx context.Context, desired provider.Desired, _ provider.Caller) (provider.Observation, error) {
 	found, err := s.find(ctx, desired.Identity)
 	if found == nil || err != nil {
 		return provider.Observation{}, err
@@ -125,20 +116,21 @@ func (s *Server) Observe(ctx context.Context, desired provider.Desired) (provide
 
 func (s *Server) observation(ctx context.Context, found *client, desired provider.Desired) (provider.Observation, error) {
 	o := provider.Observation{Exists: true, RegistrationID: found.ID, Owner: found.owner()}
-	if !owns(desired.Owner, o.Owner) {
+	if !provider.Owns(desired.Owner, o.Owner) {
 		return o, nil // not ours: nothing of it is our business, its secret least of all
 	}
-	for _, f := range managed(desired) {
+	for _, f := range s.managed(desired) {
 		if !f.is(found) {
 			o.Drift = append(o.Drift, f.name)
 		}
 	}
-	secret, known, err := s.secretOf(ctx, found)
+	drifted, _, err := s.credentialDrifted(ctx, found, desired.Credentials)
 	if err != nil {
 		return provider.Observation{}, err
 	}
-	if known && secret != desired.Secret {
+	if drifted {
 		o.Drift = append(o.Drift, provider.DriftSecret)
 	}
+	o.Overlap = s.overlapOf(found, desired.Credentials.Current.Method)
 	return o, nil
 }

@@ -13,20 +13,17 @@ import (
 
 // Delete implements provider.Registrar. The scope goes first, and detaches
 // itself by going; the client stays last, as what a second attempt goes by.
-func (s *Server) Delete(ctx context.Context, identity provider.Identity, fence provider.Fence) error {
+func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller provider.Caller) error {
+	identity := desired.Identity
 	ours, err := s.registrations(ctx, identity)
 	if err != nil {
 		return err
 	}
-	chosen := s.chosen(identity.RegistrationID, identity.ClientID)
-	for _, c := range ours {
-		chosen = chosen || s.chosen(c.ID, identity.ClientID)
-	}
-	if err := s.deleteScope(ctx, identity, chosen, fence); err != nil {
+	if err := s.deleteScope(ctx, identity, caller); err != nil {
 		return err
 	}
 	for _, c := range ours {
-		if err := s.remove(ctx, fence, "delete client", "/clients/"+url.PathEscape(c.ID)); err != nil {
+		if err := s.remove(ctx, caller, "delete client", clientPath(c.ID)); err != nil {
 			return err
 		}
 	}
@@ -41,7 +38,7 @@ func (s *Server) registrations(ctx context.Context, identity provider.Identity) 
 	if err != nil {
 		return nil, err
 	}
-	if named != nil && owns(identity.Owner, named.owner()) {
+	if named != nil && provider.Owns(identity.Owner, named.owner()) {
 		ours = append(ours, named)
 	}
 	id := identity.RegistrationID
@@ -55,27 +52,27 @@ func (s *Server) registrations(ctx context.Context, identity provider.Identity) 
 	if err != nil {
 		return nil, err
 	}
-	if renamed != nil && owns(identity.Owner, renamed.owner()) {
+	if renamed != nil && provider.Owns(identity.Owner, renamed.owner()) {
 		ours = append(ours, renamed)
 	}
 	return ours, nil
 }
 
-func (s *Server) deleteScope(ctx context.Context, identity provider.Identity, chosen bool, fence provider.Fence) error {
+func (s *Server) deleteScope(ctx context.Context, identity provider.Identity, caller provider.Caller) error {
 	found, err := s.scopeByID(ctx, s.scopeUUID(identity.ClientID))
-	if err == nil && found == nil && chosen {
+	if err == nil && found == nil { // the server may have chosen its id
 		found, err = s.scopeByName(ctx, scopeName(identity.ClientID))
 	}
-	if found == nil || err != nil || !owns(identity.Owner, found.owner()) {
+	if found == nil || err != nil || !provider.Owns(identity.Owner, found.owner()) {
 		return err
 	}
-	return s.remove(ctx, fence, "delete client scope", "/client-scopes/"+url.PathEscape(found.ID))
+	return s.remove(ctx, caller, "delete client scope", "/client-scopes/"+url.PathEscape(found.ID))
 }
 
 // remove deletes; what is gone already is success.
-func (s *Server) remove(ctx context.Context, fence provider.Fence, op, path string) error {
-	a, err := s.write(ctx, fence, call{op: op, method: http.MethodDelete, path: path})
-	if a.absent() {
+func (s *Server) remove(ctx context.Context, caller provider.Caller, op, path string) error {
+	a, err := s.api.Write(ctx, caller, s.call(op, http.MethodDelete, path))
+	if absent(a) {
 		return nil
 	}
 	return err

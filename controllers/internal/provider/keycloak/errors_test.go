@@ -22,7 +22,7 @@ func TestTimeout(t *testing.T) {
 	w.http.Timeout = time.Second
 	s := w.session(t)
 	d := faultDesired()
-	if _, err := s.Observe(t.Context(), d); err != nil { // signed in
+	if _, err := s.Observe(t.Context(), d, providertest.Allow); err != nil { // signed in
 		t.Fatal(err)
 	}
 	server.Inject(fake.Fault{Match: fake.Matching(http.MethodPost, "/clients"), Delay: time.Hour, Times: 1, Undone: true})
@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 			server, w := fakeWorld(t)
 			server.Inject(tc.fault)
 			s := w.session(t)
-			_, err := s.Observe(t.Context(), faultDesired())
+			_, err := s.Observe(t.Context(), faultDesired(), providertest.Allow)
 			if err == nil {
 				_, err = s.Create(t.Context(), faultDesired(), providertest.Allow)
 			}

@@ -61,10 +61,10 @@ func flows() map[string]struct {
 		"update": {func(t *testing.T, s *keycloak.Server, d provider.Desired) provider.Desired {
 			t.Helper()
 			d = created(t, s, d)
-			d.Secret, d.DisplayName = "the-next-secret", "Orders API, new"
+			d.Credentials.Current.Secret, d.DisplayName = "the-next-secret", "Orders API, new"
 			return d
 		}, func(ctx context.Context, s *keycloak.Server, d provider.Desired) error {
-			o, err := s.Observe(ctx, d)
+			o, err := s.Observe(ctx, d, providertest.Allow)
 			if err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func flows() map[string]struct {
 }
 
 func faultDesired() provider.Desired {
-	d := providertest.Desired("shop.orders")
+	d := desired("shop.orders")
 	d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"web"}, MaxPerTokenClient: 50}
 	return d
 }
@@ -115,7 +115,7 @@ func TestTrouble(t *testing.T) {
 						if err == nil {
 							break
 						}
-						noSecret(t, err, d.Secret)
+						noSecret(t, err, d.Credentials.Current.Secret)
 						err = f.run(t.Context(), s, d)
 					}
 					if err != nil {
@@ -188,11 +188,11 @@ func TestDeleteTrouble(t *testing.T) {
 				mapped(t, s, d)
 				fault.Times, fault.After = 1, n
 				remove := server.Inject(fault)
-				err := s.Delete(t.Context(), d.Identity, providertest.Allow)
+				err := s.Delete(t.Context(), d, providertest.Allow)
 				remove()
 				for range 3 {
 					if err != nil {
-						err = s.Delete(t.Context(), d.Identity, providertest.Allow)
+						err = s.Delete(t.Context(), d, providertest.Allow)
 					}
 				}
 				if err != nil {
@@ -216,11 +216,11 @@ func TestNeverAbsent(t *testing.T) {
 			s := w.session(t)
 			d := created(t, s, faultDesired())
 			server.Inject(fault)
-			o, err := s.Observe(t.Context(), d)
+			o, err := s.Observe(t.Context(), d, providertest.Allow)
 			if err == nil && !o.Exists {
 				t.Error("reported absent")
 			}
-			if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err == nil && server.Client(d.ClientID) != nil {
+			if err := s.Delete(t.Context(), d, providertest.Allow); err == nil && server.Client(d.ClientID) != nil {
 				t.Error("Delete succeeded and the client is there")
 			}
 		})

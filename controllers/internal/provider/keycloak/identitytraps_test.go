@@ -19,7 +19,7 @@ func trapRenamed(t *testing.T, w *world, s *keycloak.Server, d provider.Desired)
 	d = created(t, s, d)
 	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
 	o := observed(t, s, d)
-	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner, Drift: []string{"clientId"}}, o); diff != "" {
+	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner, Drift: []string{"clientId"}, Overlap: provider.OverlapNone}, o); diff != "" {
 		t.Fatalf("Observe (-want +got):\n%s", diff)
 	}
 	updated(t, s, d, o)
@@ -32,7 +32,7 @@ func trapRenamedDeleted(t *testing.T, w *world, s *keycloak.Server, d provider.D
 	t.Helper()
 	created(t, s, d) // and the answer was lost: d has no id
 	w.edit(t, d.ClientID, map[string]any{"clientId": d.ClientID + ".renamed"})
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
 	if w.client(t, d.ClientID+".renamed") != nil {
@@ -64,7 +64,7 @@ func trapTakenOver(t *testing.T, w *world, s *keycloak.Server, d provider.Desire
 	if second := created(t, s, first); second.RegistrationID == first.RegistrationID {
 		t.Errorf("both have the id %s", second.RegistrationID)
 	}
-	if err := s.Delete(t.Context(), first.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), first, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, w.client(t, theirs)); diff != "" {
@@ -79,7 +79,7 @@ func trapNoMark(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) 
 	d.Owner = ""
 	_, err := s.Create(t.Context(), d, providertest.Allow)
 	wantKind(t, err, provider.KindConflict)
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	w.must(t, http.MethodDelete, "/clients/"+w.id(t, d.ClientID), nil)
@@ -92,7 +92,7 @@ func elsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) *
 	id := created(t, s, d).RegistrationID
 	mapped(t, s, d)
 	scope := w.scope(t, "introspection:"+d.ClientID)
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	other.must(t, http.MethodPost, "/clients", map[string]any{"id": id, "clientId": d.ClientID})
@@ -111,7 +111,7 @@ func trapIDElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.Desi
 	if theirs := other.id(t, d.ClientID); theirs == d.RegistrationID {
 		t.Errorf("the id %s is theirs", theirs)
 	}
-	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner}, observed(t, s, d)); diff != "" {
+	if diff := cmp.Diff(provider.Observation{Exists: true, RegistrationID: d.RegistrationID, Owner: d.Owner, Overlap: provider.OverlapNone}, observed(t, s, d)); diff != "" {
 		t.Errorf("Observe (-want +got):\n%s", diff)
 	}
 }
@@ -125,7 +125,7 @@ func trapScopeElsewhere(t *testing.T, w *world, s *keycloak.Server, d provider.D
 	if again := mapped(t, s, d); len(again.Repaired) > 0 {
 		t.Errorf("repaired again: %q", again.Repaired)
 	}
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Fatal(err)
 	}
 	if w.scope(t, "introspection:"+d.ClientID) != nil {

@@ -14,11 +14,11 @@ package keycloak
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,33 +26,46 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// Options say which realm, and who we are there.
-type Options struct {
-	// Issuer is the realm's issuer. Its last segment is the realm's name.
-	Issuer string
-	// AdminURL is where the Admin API is, without /admin.
-	AdminURL string
-	// TokenEndpoint is where to sign in.
-	TokenEndpoint string
-	// ClientID and ClientSecret are the operator's own client, which needs the
-	// role manage-clients of the realm's client realm-management.
-	ClientID     string
-	ClientSecret provider.Secret
-	// HTTPClient must follow no redirect, see provider.NewHTTPClient.
-	HTTPClient *http.Client
-	// Limits bound what this realm is asked.
-	Limits provider.Limits
-	// Clock is the time.
-	Clock func() time.Time
+// Dialect is Keycloak. Of Config it takes RegistrationURL as where the Admin API is, without
+// /admin; by default what stands before /realms/ in URL. FederatedIssuer is the alias of the
+// identity provider (of type Kubernetes) that stands for the cluster in the realm.
+func Dialect() provider.Dialect {
+	return provider.Dialect{
+		Name:         "keycloak",
+		Capabilities: capabilities(provider.OverlapExpiring, true),
+		New:          func(config provider.Config) (provider.Server, error) { return New(config) },
+	}
+}
+
+func capabilities(overlap provider.Overlap, federated bool) provider.Capabilities {
+	methods := []provider.Method{provider.ClientSecret, provider.PrivateKeyJWT}
+	if federated {
+		methods = append(methods, provider.ServiceAccountJWT)
+	}
+	return provider.Capabilities{
+		Methods: methods, Overlap: overlap, ClientIDs: provider.ByOperator,
+		Read: provider.Supported, Update: provider.Supported, Delete: provider.Supported,
+		Restore: provider.Supported, Adoption: provider.Unsupported,
+		AudienceModes: []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
+		AudienceCheck: provider.CheckEnforced, ScopeCheck: provider.CheckIgnored,
+		OpaqueTokens: provider.Unsupported, JWTs: provider.Supported,
+		// There are no opaque tokens, so none is ever revoked.
+		OpaqueRevocation: provider.RevocationUnknown, JWTRevocation: provider.RevocationImmediate,
+	}
 }
 
 // Server is one signed-in session with a realm. It is safe for concurrent use.
 type Server struct {
-	admin   string // of the realm
-	issuer  string
-	http    *http.Client
-	limiter *provider.Limiter
-	session *session
+	admin     string // of the realm
+	registers string // the Admin API, for people
+	issuer    string
+	federated string // the alias of the cluster's identity provider
+	now       func() time.Time
+	tokens    *provider.Tokens
+	api       *provider.API
+
+	// overlap is what the client that was seen last showed, a provider.Overlap.
+	overlap atomic.Value
 
 	// turns serialises the mapping per token client, so that two can't pass the cap at once.
 	mu    sync.Mutex
@@ -62,33 +75,39 @@ type Server struct {
 var _ provider.Server = (*Server)(nil)
 
 // New makes a session. It calls nobody.
-func New(o Options) (*Server, error) {
-	switch {
-	case o.HTTPClient == nil || o.Clock == nil:
+func New(c provider.Config) (*Server, error) {
+	if c.HTTPClient == nil || c.Clock == nil {
 		return nil, errors.New("an HTTP client and a clock are needed")
-	case o.ClientID == "" || o.ClientSecret == "":
-		return nil, errors.New("the operator's own client id and secret are needed")
 	}
-	realm, err := realmOf(o.Issuer)
+	realm, err := realmOf(c.Issuer)
 	if err != nil {
 		return nil, err
 	}
-	for _, address := range []string{o.AdminURL, o.TokenEndpoint} {
-		if u, err := url.Parse(address); err != nil || u.Host == "" {
-			return nil, fmt.Errorf("%q is no URL", address)
+	base := strings.TrimSuffix(c.RegistrationURL, "/")
+	if base == "" {
+		at := c.URL
+		if at == "" {
+			at = c.Issuer
 		}
+		base, _, _ = strings.Cut(at, "/realms/")
 	}
-	limiter := provider.NewLimiter(o.Limits, o.Clock)
+	if u, err := url.Parse(base); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("the address of the Admin API, %q, is no URL", base)
+	}
+	limiter := provider.NewLimiter(c.Limits, c.Clock)
+	tokens, err := provider.NewTokens(c, limiter, "")
+	if err != nil {
+		return nil, err
+	}
 	return &Server{
-		admin:   strings.TrimSuffix(o.AdminURL, "/") + "/admin/realms/" + url.PathEscape(realm),
-		issuer:  o.Issuer,
-		http:    o.HTTPClient,
-		limiter: limiter,
-		session: &session{
-			endpoint: o.TokenEndpoint, id: o.ClientID, secret: o.ClientSecret,
-			http: o.HTTPClient, limiter: limiter, now: o.Clock,
-		},
-		turns: map[string]chan struct{}{},
+		admin:     base + "/admin/realms/" + url.PathEscape(realm),
+		registers: base + "/admin",
+		issuer:    c.Issuer,
+		federated: c.FederatedIssuer,
+		now:       c.Clock,
+		tokens:    tokens,
+		api:       &provider.API{HTTP: c.HTTPClient, Limiter: limiter, Tokens: tokens, Read: understand},
+		turns:     map[string]chan struct{}{},
 	}, nil
 }
 

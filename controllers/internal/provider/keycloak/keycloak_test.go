@@ -29,11 +29,29 @@ func fakeWorld(t *testing.T) (*fake.Server, *world) {
 }
 
 func TestConformance(t *testing.T) {
-	_, w := fakeWorld(t)
-	providertest.Run(t, w.harness(t))
+	for name, rotation := range map[string]*fake.Rotation{"acme": nil, "rotating": fake.DefaultRotation()} {
+		t.Run(name, func(t *testing.T) {
+			server, w := fakeWorld(t)
+			server.SetRotation(rotation)
+			if rotation == nil {
+				w.trust(t, standInCluster(t))
+			}
+			providertest.Run(t, w.harness(t))
+		})
+	}
 }
 
 func TestTraps(t *testing.T) {
 	_, w := fakeWorld(t)
 	traps(t, w)
+}
+
+func TestCredentialTraps(t *testing.T) {
+	for name, rotation := range map[string]*fake.Rotation{"acme": nil, "rotating": fake.DefaultRotation()} {
+		t.Run(name, func(t *testing.T) {
+			server, w := fakeWorld(t)
+			server.SetRotation(rotation)
+			credentialTraps(t, w, rotation != nil)
+		})
+	}
 }

@@ -15,17 +15,24 @@ import (
 	fake "github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
+// fence is a caller that is called before each write, and takes every credential for accepted.
+type fence func()
+
+func (f fence) Fence(context.Context) error                            { f(); return nil }
+func (fence) Keep(context.Context, provider.Issued) error              { return nil }
+func (fence) Prove(context.Context, provider.Credential) (bool, error) { return true, nil }
+
 // TestFenceBeforeEachWrite counts: no write without a fence of its own.
 func TestFenceBeforeEachWrite(t *testing.T) {
 	server, w := fakeWorld(t)
 	s := w.session(t)
 	var order []string
 	server.OnCall(func(c fake.Call) {
-		if c.Write() {
+		if fake.IsWrite(c) {
 			order = append(order, "write")
 		}
 	})
-	fence := func(context.Context) error { order = append(order, "fence"); return nil }
+	by := fence(func() { order = append(order, "fence") })
 	d := faultDesired()
 	d.Audience.TokenClients = []string{"mobile", "web"}
 	do := func(_ any, err error) {
@@ -34,13 +41,18 @@ func TestFenceBeforeEachWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	do(s.Create(t.Context(), d, fence))
-	do(s.MapAudience(t.Context(), d, fence))
+	do(s.Create(t.Context(), d, by))
+	do(s.MapAudience(t.Context(), d, by))
 	d.Audience.Mode, d.Audience.TokenClients = provider.AudienceOnRequest, []string{"web"}
-	do(s.MapAudience(t.Context(), d, fence))
-	d.Secret = "next"
-	do(s.Update(t.Context(), d, observed(t, s, d), fence))
-	do(nil, s.Delete(t.Context(), d.Identity, fence))
+	do(s.MapAudience(t.Context(), d, by))
+	d.Credentials.Current.Secret = "next"
+	do(s.Update(t.Context(), d, observed(t, s, d), by))
+	was := d.Credentials.Current
+	d.Credentials = provider.Credentials{Current: provider.Credential{Method: provider.ClientSecret, ID: "2", Secret: "the one after"}, Previous: &was}
+	do(s.Rotate(t.Context(), d, by))
+	d.Credentials.Previous = nil
+	do(s.Rotate(t.Context(), d, by))
+	do(nil, s.Delete(t.Context(), d, by))
 	if want := slices.Repeat([]string{"fence", "write"}, len(order)/2); len(order) < 20 || !slices.Equal(order, want) {
 		t.Errorf("in order: %q", order)
 	}
@@ -101,7 +113,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 			server.DeleteClient(d.ClientID)
 		}
 	})
-	if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+	if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
 	_, err := s.Update(t.Context(), changed, o, providertest.Allow)

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,20 +17,17 @@ import (
 
 const opProbe = "manage clients"
 
-// Probe signs in anew, so that credentials and rights are what they are now,
-// and looks at one client.
+// Probe implements provider.Prober. It signs in anew, so that credentials and
+// rights are what they are now, and looks at one client.
 func (s *Server) Probe(ctx context.Context) (provider.Report, error) {
-	report := provider.Report{Provider: "keycloak", Rights: provider.RightsUnknown}
-	s.session.forget(s.session.value())
-	token, err := s.session.token(ctx, "")
+	report := provider.Report{Rights: provider.RightsUnknown, Capabilities: s.capabilities(), RegistrationURL: s.registers}
+	s.tokens.Forget("")
+	token, err := s.tokens.Token(ctx, "")
 	if err != nil {
 		return report, err
 	}
 	var page []struct{}
-	_, err = s.read(ctx, call{
-		op: "list clients", method: http.MethodGet, path: "/clients",
-		query: url.Values{"first": {"0"}, "max": {"1"}, "briefRepresentation": {"true"}},
-	}, &page)
+	_, err = s.api.Decode(ctx, s.get("list clients", "/clients", url.Values{"first": {"0"}, "max": {"1"}, "briefRepresentation": {"true"}}), &page)
 	roles := managementRoles(token)
 	switch kind, _ := provider.KindOf(err); {
 	case err != nil && kind == provider.KindForbidden:
@@ -47,22 +43,24 @@ func (s *Server) Probe(ctx context.Context) (provider.Report, error) {
 	return report, missingRole(nil)
 }
 
+// capabilities are those of this realm, as far as it has shown them.
+func (s *Server) capabilities() provider.Capabilities {
+	overlap, seen := s.overlap.Load().(provider.Overlap)
+	if !seen {
+		overlap = provider.OverlapUnknown
+	}
+	return capabilities(overlap, s.federated != "")
+}
+
 func missingRole(cause error) error {
 	e := &provider.Error{
-		Kind: provider.KindForbidden, Op: opProbe, Subject: "manage-clients",
+		Kind: provider.KindForbidden, Op: opProbe, Advice: needsRole,
 		Err: errors.New("the sign-in lacks the role manage-clients of client realm-management"),
 	}
 	if said := (*provider.Error)(nil); errors.As(cause, &said) {
 		e.Status, e.Detail = said.Status, said.Detail
 	}
 	return e
-}
-
-// value is the token at hand, if there is one.
-func (s *session) value() provider.Secret {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current.value
 }
 
 // managementRoles are the roles that an access token names for the realm's

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/providertest"
 	"github.com/introspection-dev/introspection-operator/test/env"
 )
@@ -21,7 +20,7 @@ import (
 func TestReal(t *testing.T) {
 	dir := t.TempDir()
 	var files []string
-	for _, name := range []string{"acme", "other"} {
+	for _, name := range []string{"acme", "rotating", "other"} {
 		file := filepath.Join(dir, name+".json")
 		if err := os.WriteFile(file, realmFile(t, name), 0o600); err != nil {
 			t.Fatal(err)
@@ -30,8 +29,16 @@ func TestReal(t *testing.T) {
 	}
 	server := env.KeycloakForTest(t, env.KeycloakOptions{RealmFiles: files})
 	w := newWorld(server.URL(), "acme")
-	t.Run("conformance", func(t *testing.T) { providertest.Run(t, w.harness(t)) })
+	rotating := newWorld(server.URL(), "rotating")
+	for _, w := range []*world{w, rotating} {
+		t.Run("credentials/"+w.realm, func(t *testing.T) { credentialTraps(t, w, w == rotating) })
+	}
 	t.Run("traps", func(t *testing.T) { traps(t, w) })
+	t.Run("conformance", func(t *testing.T) { // TestRealCluster runs it in the realm without a policy
+		h := rotating.harness(t)
+		h.Slow = true
+		providertest.Run(t, h)
+	})
 	t.Run("script", func(t *testing.T) { script(t, w, server) })
 }
 
@@ -73,8 +80,8 @@ func script(t *testing.T, w *world, server *env.Keycloak) {
 		}
 		return string(data)
 	}
-	s := w.session(t, func(o *keycloak.Options) {
-		o.ClientID, o.ClientSecret = read("client_id"), provider.Secret(read("client_secret"))
+	s := w.session(t, func(o *provider.Config) {
+		o.SignIn.ClientID, o.SignIn.Secret = read("client_id"), provider.Secret(read("client_secret"))
 	})
 	report, err := s.Probe(t.Context())
 	if err != nil || report.Rights != provider.RightsManage {
@@ -94,7 +101,19 @@ func realmFile(t *testing.T, name string) []byte {
 			"clientRoles": map[string]any{"realm-management": granted},
 		})
 	}
-	body, err := json.Marshal(map[string]any{"realm": name, "enabled": true, "clients": clients, "users": users})
+	realm := map[string]any{"realm": name, "enabled": true, "clients": clients, "users": users}
+	if name == "rotating" {
+		realm["clientProfiles"] = map[string]any{"profiles": []any{map[string]any{
+			"name": "rotation", "executors": []any{map[string]any{"executor": "secret-rotation", "configuration": map[string]any{
+				"expiration-period": 29 * 86400, "rotated-expiration-period": 2 * 86400, "remaining-rotation-period": 10 * 86400,
+			}}},
+		}}}
+		realm["clientPolicies"] = map[string]any{"policies": []any{map[string]any{
+			"name": "rotation", "enabled": true, "profiles": []any{"rotation"},
+			"conditions": []any{map[string]any{"condition": "any-client", "configuration": map[string]any{}}},
+		}}}
+	}
+	body, err := json.Marshal(realm)
 	if err != nil {
 		t.Fatal(err)
 	}

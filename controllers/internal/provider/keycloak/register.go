@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -21,117 +20,107 @@ const (
 const maxClientID = 255
 
 // Create implements provider.Registrar.
-func (s *Server) Create(ctx context.Context, desired provider.Desired, fence provider.Fence) (provider.Registration, error) {
-	if err := sendable(opCreate, desired.Secret); err != nil {
+func (s *Server) Create(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Registration, error) {
+	if err := s.sendable(opCreate, desired.Credentials); err != nil {
 		return provider.Registration{}, err
 	}
-	id := s.clientUUID(desired.ClientID)
-	created, err := s.post(ctx, desired, id, fence)
-	if err == nil || !unsure(err) {
-		return created, err
+	ours := s.clientUUID(desired.ClientID)
+	var err error
+	// "Client X already exists", and it does not: it came and went, or the id is taken, in another realm
+	// perhaps. Then the server may choose it.
+	for _, id := range []string{ours, ours, ""} {
+		var created provider.Registration
+		created, err = s.post(ctx, desired, id, caller)
+		if err == nil || !unsure(err) {
+			return created, err
+		}
+		found, lookErr := s.find(ctx, provider.Identity{ClientID: desired.ClientID, RegistrationID: id, Owner: desired.Owner})
+		switch {
+		case lookErr != nil:
+			return provider.Registration{}, lookErr
+		case found != nil:
+			return s.take(ctx, found, desired, caller)
+		case !conflicting(err):
+			return provider.Registration{}, absentStill(err, desired.ClientID)
+		}
 	}
-	found, lookErr := s.find(ctx, provider.Identity{ClientID: desired.ClientID, RegistrationID: id, Owner: desired.Owner})
-	switch {
-	case lookErr != nil:
-		return provider.Registration{}, err
-	case found != nil:
-		return s.take(ctx, found, desired, fence)
-	case !conflicting(err):
-		return provider.Registration{}, absentStill(err, desired.ClientID)
-	}
-	// "Client X already exists", and it does not: the id is taken, in another realm perhaps.
-	created, err = s.post(ctx, desired, "", fence)
-	if err == nil || !unsure(err) {
-		return created, err
-	}
-	found, lookErr = s.byClientID(ctx, desired.ClientID)
-	if found == nil || lookErr != nil {
-		return provider.Registration{}, absentStill(err, desired.ClientID)
-	}
-	return s.take(ctx, found, desired, fence)
+	return provider.Registration{}, absentStill(err, desired.ClientID)
 }
 
-func (s *Server) post(ctx context.Context, desired provider.Desired, id string, fence provider.Fence) (provider.Registration, error) {
-	a, err := s.write(ctx, fence, call{
-		op: opCreate, method: http.MethodPost, path: "/clients",
-		in: creation(desired, id), secrets: []provider.Secret{desired.Secret},
-	})
+func (s *Server) post(ctx context.Context, desired provider.Desired, id string, caller provider.Caller) (provider.Registration, error) {
+	a, err := s.api.Write(ctx, caller, s.send(opCreate, http.MethodPost, "/clients", s.creation(desired, id), secretsOf(desired.Credentials)...))
 	if err != nil {
 		return provider.Registration{}, err
 	}
-	if chosen := a.id(); chosen != "" {
+	if chosen := chosenID(a); chosen != "" {
 		id = chosen
 	}
 	if id == "" {
 		found, err := s.byClientID(ctx, desired.ClientID)
 		if err != nil || found == nil {
-			return provider.Registration{}, a.nonsense()
+			return provider.Registration{}, a.Nonsense()
 		}
 		id = found.ID
 	}
 	return provider.Registration{RegistrationID: id}, nil
 }
 
+// secretsOf are those that no word of the server may repeat.
+func secretsOf(c provider.Credentials) []provider.Secret {
+	var secrets []provider.Secret
+	for _, each := range c.All() {
+		secrets = append(secrets, each.Secret)
+	}
+	return secrets
+}
+
 // take accepts a client that turned out to be there: if it is ours, as it
 // should be.
-func (s *Server) take(ctx context.Context, found *client, desired provider.Desired, fence provider.Fence) (provider.Registration, error) {
-	if !owns(desired.Owner, found.owner()) {
+func (s *Server) take(ctx context.Context, found *client, desired provider.Desired, caller provider.Caller) (provider.Registration, error) {
+	if !provider.Owns(desired.Owner, found.owner()) {
 		return provider.Registration{}, &provider.Error{Kind: provider.KindConflict, Op: opCreate, Subject: found.owner()}
 	}
 	observed, err := s.observation(ctx, found, desired)
 	if err != nil {
 		return provider.Registration{}, err
 	}
-	return s.Update(ctx, desired, observed, fence)
+	return s.Update(ctx, desired, observed, caller)
 }
 
-// Update implements provider.Registrar.
-func (s *Server) Update(ctx context.Context, desired provider.Desired, observed provider.Observation, fence provider.Fence) (provider.Registration, error) {
+// Update implements provider.Registrar. An overlap goes on: a PUT leaves the rotated secret alone,
+// or names it.
+func (s *Server) Update(ctx context.Context, desired provider.Desired, observed provider.Observation, caller provider.Caller) (provider.Registration, error) {
 	registration := provider.Registration{RegistrationID: observed.RegistrationID}
 	switch {
-	case !owns(desired.Owner, observed.Owner):
+	case !provider.Owns(desired.Owner, observed.Owner):
 		return provider.Registration{}, &provider.Error{Kind: provider.KindConflict, Op: opUpdate, Subject: observed.Owner}
 	case len(observed.Drift) == 0:
 		return registration, nil
 	}
-	body := change(desired, observed.Drift)
-	if _, ok := body["secret"]; ok {
-		if err := sendable(opUpdate, desired.Secret); err != nil {
-			return provider.Registration{}, err
-		}
-	}
-	a, err := s.write(ctx, fence, call{
-		op: opUpdate, method: http.MethodPut, path: "/clients/" + url.PathEscape(observed.RegistrationID),
-		in: body, secrets: []provider.Secret{desired.Secret},
-	})
-	switch {
-	case a.absent():
-		return provider.Registration{}, a.meanwhile()
-	case err != nil:
+	if err := s.sendable(opUpdate, desired.Credentials); err != nil {
 		return provider.Registration{}, err
 	}
-	return registration, s.kept(ctx, desired, observed.RegistrationID)
+	found, err := s.byID(ctx, observed.RegistrationID) // for the time at which the server ends the secret
+	switch {
+	case err != nil:
+		return provider.Registration{}, err
+	case found == nil:
+		return provider.Registration{}, (&provider.Answer{Op: opUpdate, Status: http.StatusNotFound}).Meanwhile()
+	}
+	if err := s.put(ctx, opUpdate, desired, observed.Drift, found, caller); err != nil {
+		return provider.Registration{}, err
+	}
+	_, err = s.readBack(ctx, opUpdate, found.ID, desired.Credentials)
+	return registration, err
 }
 
-// kept reads the secret back: where a client policy lets secrets expire, the
-// server may answer a PUT with one of its own choice.
-func (s *Server) kept(ctx context.Context, desired provider.Desired, id string) error {
-	secret, known, err := s.secretOf(ctx, &client{ID: id})
-	if err != nil {
-		return err
+// put changes what drifted.
+func (s *Server) put(ctx context.Context, op string, desired provider.Desired, drift []string, found *client, caller provider.Caller) error {
+	a, err := s.api.Write(ctx, caller, s.send(op, http.MethodPut, clientPath(found.ID), s.change(desired, drift, found), secretsOf(desired.Credentials)...))
+	if absent(a) {
+		return a.Meanwhile()
 	}
-	if known && secret != desired.Secret {
-		return &provider.Error{Kind: provider.KindServer, Op: opUpdate, Err: errors.New("the server chose a secret of its own")}
-	}
-	return nil
-}
-
-// sendable refuses what the server would store as a secret, though it is none.
-func sendable(op string, secret provider.Secret) error {
-	if secret == "" || secret == mask {
-		return &provider.Error{Kind: provider.KindInvalid, Op: op, Err: errors.New("there is no secret to send")}
-	}
-	return nil
+	return err
 }
 
 // unsure reports whether a creation may have happened in spite of its error.
@@ -147,7 +136,7 @@ func unsure(err error) bool {
 	case provider.KindServer, provider.KindUnreachable, provider.KindConflict, provider.KindInvalid:
 		return true
 	case provider.KindCredentials, provider.KindForbidden, provider.KindNotFound, provider.KindTokenClientNotFound,
-		provider.KindTooManyAudiences, provider.KindRateLimited:
+		provider.KindTooManyAudiences, provider.KindRateLimited, provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported:
 		return false
 	default:
 		return false

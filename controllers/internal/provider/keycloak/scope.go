@@ -45,6 +45,8 @@ type mapper struct {
 	Config          map[string]string `json:"config"`
 }
 
+func scopePath(id string) string { return "/client-scopes/" + url.PathEscape(id) }
+
 func scopeName(clientID string) string { return scopePrefix + clientID }
 
 func (sc *scope) owner() string { return sc.Attributes[ownerMark] }
@@ -77,9 +79,9 @@ func (s *Server) wantedScope(d provider.Desired) scope {
 // scopeByID looks a scope up; nil if there is none.
 func (s *Server) scopeByID(ctx context.Context, id string) (*scope, error) {
 	var found scope
-	a, err := s.read(ctx, call{op: opScope, method: http.MethodGet, path: "/client-scopes/" + url.PathEscape(id)}, &found)
+	a, err := s.api.Decode(ctx, s.get(opScope, scopePath(id), nil), &found)
 	switch {
-	case a.absent():
+	case absent(a):
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -91,7 +93,7 @@ func (s *Server) scopeByID(ctx context.Context, id string) (*scope, error) {
 // for the rare scope whose id the server chose.
 func (s *Server) scopeByName(ctx context.Context, name string) (*scope, error) {
 	var all []scope
-	if _, err := s.read(ctx, call{op: "list client scopes", method: http.MethodGet, path: "/client-scopes"}, &all); err != nil {
+	if _, err := s.api.Decode(ctx, s.get("list client scopes", "/client-scopes", nil), &all); err != nil {
 		return nil, err
 	}
 	for i := range all {
@@ -104,61 +106,64 @@ func (s *Server) scopeByName(ctx context.Context, name string) (*scope, error) {
 
 // createScope creates the scope with its mapper and its intent. An answer that
 // leaves doubt is followed by a look.
-func (s *Server) createScope(ctx context.Context, want scope, fence provider.Fence) (*scope, error) {
-	post := func() error {
-		a, err := s.write(ctx, fence, call{op: opMakeScope, method: http.MethodPost, path: "/client-scopes", in: want})
-		if chosen := a.madeID(); err == nil && chosen != "" {
+func (s *Server) createScope(ctx context.Context, want scope, caller provider.Caller) (*scope, error) {
+	ours, mapped := want.ID, want.Mappers[0].ID
+	var err error
+	// Taken, and not there: it came and went, or the ids are in use in another realm. Then the server
+	// may choose.
+	for _, id := range []string{ours, ours, ""} {
+		want.ID, want.Mappers[0].ID = id, mapped
+		if id == "" {
+			want.Mappers[0].ID = ""
+		}
+		var a *provider.Answer
+		a, err = s.api.Write(ctx, caller, s.send(opMakeScope, http.MethodPost, "/client-scopes", want))
+		if chosen := chosenID(a); err == nil && chosen != "" {
 			want.ID = chosen
 		}
-		return err
+		if err == nil && want.ID != "" || err != nil && !unsure(err) {
+			return &want, err
+		}
+		found, lookErr := s.madeScope(ctx, want, err)
+		switch {
+		case lookErr != nil:
+			return nil, lookErr
+		case found != nil:
+			return found, nil
+		case err == nil:
+			return nil, a.Nonsense()
+		case !conflicting(err):
+			return nil, err
+		}
 	}
-	err := post()
-	if err == nil || !unsure(err) {
-		return &want, err
-	}
-	found, lookErr := s.scopeByID(ctx, want.ID)
-	if found == nil && lookErr == nil && conflicting(err) {
-		found, lookErr = s.scopeByName(ctx, want.Name)
-	}
-	if found != nil || lookErr != nil || !conflicting(err) {
-		return found, lost(found, err)
-	}
-	// Taken, and not there: the ids are in use in another realm. The server may choose.
-	want.ID, want.Mappers[0].ID = "", ""
-	if err = post(); err == nil && want.ID != "" {
-		return &want, nil
-	}
-	if err == nil || unsure(err) {
-		found, _ = s.scopeByName(ctx, want.Name)
-	}
-	return found, lost(found, err)
+	return nil, &provider.Error{Kind: provider.KindServer, Op: opMakeScope, Err: err}
 }
 
-// lost is err unless the scope was found in spite of it.
-func lost(found *scope, err error) error {
-	if found != nil {
-		return nil
+// madeScope looks for a scope after a doubtful answer; nil if it is not there.
+func (s *Server) madeScope(ctx context.Context, want scope, doubt error) (found *scope, err error) {
+	if want.ID != "" {
+		found, err = s.scopeByID(ctx, want.ID)
 	}
-	if conflicting(err) || err == nil {
-		return &provider.Error{Kind: provider.KindServer, Op: opMakeScope, Err: err}
+	if found == nil && err == nil && (want.ID == "" || conflicting(doubt)) {
+		found, err = s.scopeByName(ctx, want.Name)
 	}
-	return err
+	return found, err
 }
 
 // repairScope puts the scope's own members right, the intent among them.
-func (s *Server) repairScope(ctx context.Context, found *scope, want scope, fence provider.Fence) (repaired []string, err error) {
+func (s *Server) repairScope(ctx context.Context, found *scope, want scope, caller provider.Caller) (repaired []string, err error) {
 	same := found.Name == want.Name
 	for k, v := range want.Attributes {
 		same = same && found.Attributes[k] == v
 	}
 	if !same {
 		put := scope{ID: found.ID, Name: want.Name, Description: want.Description, Protocol: protocol, Attributes: want.Attributes}
-		if err := s.putScope(ctx, fence, call{op: opPutScope, method: http.MethodPut, path: "/client-scopes/" + url.PathEscape(found.ID), in: put}); err != nil {
+		if err := s.putScope(ctx, caller, s.send(opPutScope, http.MethodPut, scopePath(found.ID), put)); err != nil {
 			return nil, err
 		}
 		repaired = append(repaired, "client scope "+want.Name)
 	}
-	fixed, err := s.repairMapper(ctx, found, want.Mappers[0], fence)
+	fixed, err := s.repairMapper(ctx, found, want.Mappers[0], caller)
 	if fixed {
 		repaired = append(repaired, "audience mapper of "+want.Name)
 	}
@@ -166,14 +171,14 @@ func (s *Server) repairScope(ctx context.Context, found *scope, want scope, fenc
 }
 
 // repairMapper puts the audience mapper right, whichever id it has.
-func (s *Server) repairMapper(ctx context.Context, found *scope, want mapper, fence provider.Fence) (fixed bool, err error) {
-	models := "/client-scopes/" + url.PathEscape(found.ID) + "/protocol-mappers/models"
+func (s *Server) repairMapper(ctx context.Context, found *scope, want mapper, caller provider.Caller) (fixed bool, err error) {
+	models := scopePath(found.ID) + "/protocol-mappers/models"
 	at := slices.IndexFunc(found.Mappers, func(m mapper) bool { return m.Name == want.Name || m.ID == want.ID })
 	if at < 0 {
-		a, err := s.write(ctx, fence, call{op: opPutMapper, method: http.MethodPost, path: models, in: want})
-		if a != nil && a.status == http.StatusConflict {
+		a, err := s.api.Write(ctx, caller, s.send(opPutMapper, http.MethodPost, models, want))
+		if a != nil && a.Status == http.StatusConflict {
 			want.ID = "" // the id is in use in another realm
-			_, err = s.write(ctx, fence, call{op: opPutMapper, method: http.MethodPost, path: models, in: want})
+			_, err = s.api.Write(ctx, caller, s.send(opPutMapper, http.MethodPost, models, want))
 		}
 		return err == nil, err
 	}
@@ -186,15 +191,15 @@ func (s *Server) repairMapper(ctx context.Context, found *scope, want mapper, fe
 		return false, nil
 	}
 	want.ID = have.ID
-	err = s.putScope(ctx, fence, call{op: opPutMapper, method: http.MethodPut, path: models + "/" + url.PathEscape(have.ID), in: want})
+	err = s.putScope(ctx, caller, s.send(opPutMapper, http.MethodPut, models+"/"+url.PathEscape(have.ID), want))
 	return err == nil, err
 }
 
 // putScope writes to something that was there a moment ago.
-func (s *Server) putScope(ctx context.Context, fence provider.Fence, c call) error {
-	a, err := s.write(ctx, fence, c)
-	if a.absent() {
-		return a.meanwhile()
+func (s *Server) putScope(ctx context.Context, caller provider.Caller, c provider.Call) error {
+	a, err := s.api.Write(ctx, caller, c)
+	if absent(a) {
+		return a.Meanwhile()
 	}
 	return err
 }

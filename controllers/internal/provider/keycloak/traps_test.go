@@ -47,16 +47,17 @@ func traps(t *testing.T, w *world) {
 		"detached":        {"a mapping that somebody detached is attached anew", trapDetached},
 		"rights":          {"manage-clients is missing: said before anything is tried", trapRights},
 		"credentials":     {"a wrong secret and an unknown client are our credentials, not absence", trapCredentials},
+		"key-sign-in":     {"the operator may sign in by a key (RFC 7523)", trapKeySignIn},
 		"no-realm":        {"a realm that does not exist is no absent client", trapNoRealm},
 		"wrong-address":   {"a wrong address of the Admin API is no absent client", trapWrongAddress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Log(tc.reason)
 			s := w.session(t)
-			d := providertest.Desired("trap." + name)
+			d := desired("trap." + name)
 			d.Audience = provider.Audience{Mode: provider.AudienceDefault, TokenClients: []string{"web"}, MaxPerTokenClient: 50}
 			tc.test(t, w, s, d)
-			if err := s.Delete(t.Context(), d.Identity, providertest.Allow); err != nil {
+			if err := s.Delete(t.Context(), d, providertest.Allow); err != nil {
 				t.Errorf("cleaning up: %v", err)
 			}
 		})
@@ -84,7 +85,7 @@ func mapped(t *testing.T, s *keycloak.Server, d provider.Desired) provider.Audie
 
 func observed(t *testing.T, s *keycloak.Server, d provider.Desired) provider.Observation {
 	t.Helper()
-	got, err := s.Observe(t.Context(), d)
+	got, err := s.Observe(t.Context(), d, providertest.Allow)
 	if err != nil {
 		t.Fatalf("Observe: %v", err)
 	}
@@ -115,7 +116,7 @@ func errorOf(t *testing.T, err error, want provider.Kind) *provider.Error {
 // works reports whether the credentials and the mapping do.
 func works(t *testing.T, w *world, d provider.Desired) {
 	t.Helper()
-	if accepted, active := w.introspect(t, d.ClientID, d.Secret, w.token(t, "web", "")); !accepted || !active {
+	if accepted, active := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, w.token(t, "web")); !accepted || !active {
 		t.Errorf("accepted %v, active %v", accepted, active)
 	}
 }
@@ -131,7 +132,7 @@ func trapExact(t *testing.T, _ *world, s *keycloak.Server, d provider.Desired) {
 	t.Helper()
 	created(t, s, d)
 	for _, other := range []string{strings.ToUpper(d.ClientID), d.ClientID[:4]} {
-		o := providertest.Desired(other)
+		o := desired(other)
 		if observed(t, s, o).Exists {
 			t.Errorf("%s exists", other)
 		}
@@ -160,7 +161,7 @@ func trapFlows(t *testing.T, w *world, s *keycloak.Server, d provider.Desired) {
 	if drift := observed(t, s, d).Drift; len(drift) > 0 {
 		t.Errorf("drift is left: %q", drift)
 	}
-	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+	if accepted, _ := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, "garbage"); !accepted {
 		t.Error("the credentials don't work any more")
 	}
 }
@@ -182,7 +183,7 @@ func trapSecretStored(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	created(t, s, d)
 	for _, bad := range []provider.Secret{"", "**********"} {
 		wrong := d
-		wrong.Secret = bad
+		wrong.Credentials.Current.Secret = bad
 		_, err := s.Create(t.Context(), wrong, providertest.Allow)
 		wantKind(t, err, provider.KindInvalid)
 		_, err = s.Update(t.Context(), wrong, provider.Observation{Exists: true, RegistrationID: w.id(t, d.ClientID), Owner: d.Owner, Drift: []string{provider.DriftSecret}}, providertest.Allow)
@@ -193,7 +194,7 @@ func trapSecretStored(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	}
 	w.edit(t, d.ClientID, map[string]any{"secret": ""})
 	updated(t, s, d, observed(t, s, d))
-	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+	if accepted, _ := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, "garbage"); !accepted {
 		t.Error("an empty secret was not seen")
 	}
 	w.edit(t, d.ClientID, map[string]any{"secret": "**********"})
@@ -203,7 +204,7 @@ func trapSecretStored(t *testing.T, w *world, s *keycloak.Server, d provider.Des
 	}
 	o.Drift = append(o.Drift, provider.DriftSecret) // who introspects knows better
 	updated(t, s, d, o)
-	if accepted, _ := w.introspect(t, d.ClientID, d.Secret, "garbage"); !accepted {
+	if accepted, _ := w.introspect(t, d.ClientID, d.Credentials.Current.Secret, "garbage"); !accepted {
 		t.Error("the secret was not put right")
 	}
 }

@@ -26,6 +26,9 @@ type world struct {
 	realm string
 	http  *http.Client
 
+	// account, if set, is a ServiceAccount of a cluster that the realm knows as clusterAlias.
+	account *providertest.ServiceAccount
+
 	root   string // root's access token
 	rootAt time.Time
 }
@@ -38,14 +41,34 @@ func newWorld(base, realm string) *world {
 
 func (w *world) issuer() string { return w.base + "/realms/" + w.realm }
 
-func (w *world) options(clientID string) keycloak.Options {
-	return keycloak.Options{
-		Issuer: w.issuer(), AdminURL: w.base, TokenEndpoint: w.issuer() + "/protocol/openid-connect/token",
-		ClientID: clientID, ClientSecret: provider.Secret(clientID + "-secret"), HTTPClient: w.http, Clock: time.Now,
+func signIn(clientID string) provider.SignIn {
+	return provider.SignIn{ClientID: clientID, Secret: provider.Secret(clientID + "-secret")}
+}
+
+func (w *world) options(clientID string) provider.Config {
+	endpoint := w.issuer() + "/protocol/openid-connect/token"
+	federated := ""
+	if w.account != nil {
+		federated = clusterAlias
+	}
+	return provider.Config{
+		Issuer: w.issuer(), FederatedIssuer: federated, URL: w.issuer(), SignIn: signIn(clientID), HTTPClient: w.http, Clock: time.Now,
+		Metadata: provider.Metadata{
+			Issuer: w.issuer(), TokenEndpoint: endpoint, IntrospectionEndpoint: endpoint + "/introspect",
+			RevocationEndpoint: w.issuer() + "/protocol/openid-connect/revoke",
+		},
 	}
 }
 
-func (w *world) session(t *testing.T, change ...func(*keycloak.Options)) *keycloak.Server {
+// desired is a registration as it should be, with a secret of its own.
+func desired(clientID string) provider.Desired {
+	return provider.Desired{
+		Identity: provider.Identity{ClientID: clientID, Owner: providertest.Owner}, DisplayName: "Orders API",
+		Credentials: provider.Credentials{Current: provider.Credential{Method: provider.ClientSecret, ID: clientID, Secret: provider.Secret("secret-of-" + clientID)}},
+	}
+}
+
+func (w *world) session(t *testing.T, change ...func(*provider.Config)) *keycloak.Server {
 	t.Helper()
 	o := w.options("operator")
 	for _, f := range change {
@@ -84,13 +107,9 @@ func (w *world) post(t *testing.T, endpoint, id, secret string, form url.Values)
 	return w.send(t, req)
 }
 
-func (w *world) token(t *testing.T, clientID, scope string) string {
+func (w *world) token(t *testing.T, clientID string) string {
 	t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}}
-	if scope != "" {
-		form.Set("scope", scope)
-	}
-	status, body := w.post(t, "token", clientID, clientID+"-secret", form)
+	status, body := w.post(t, "token", clientID, clientID+"-secret", url.Values{"grant_type": {"client_credentials"}})
 	var got struct {
 		AccessToken string `json:"access_token"`
 	}
@@ -130,7 +149,7 @@ func (w *world) admin(t *testing.T, method, path string, in, out any) int {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if time.Since(w.rootAt) > 20*time.Second {
-		w.root, w.rootAt = w.token(t, "root", ""), time.Now()
+		w.root, w.rootAt = w.token(t, "root"), time.Now()
 	}
 	req.Header.Set("Authorization", "Bearer "+w.root)
 	status, answer := w.send(t, req)
@@ -198,22 +217,42 @@ func (w *world) scopePath(t *testing.T, name string) string {
 
 func (w *world) harness(t *testing.T) providertest.Harness {
 	t.Helper()
+	powerless := signIn("nobody")
 	return providertest.Harness{
-		Server:       w.session(t),
-		TokenClients: [2]string{"web", "mobile"},
-		Token:        w.token,
-		Introspect:   w.introspect,
-		Register: func(t *testing.T, clientID string) {
-			t.Helper()
-			w.must(t, http.MethodPost, "/clients", map[string]any{"clientId": clientID, "secret": "theirs"})
+		Dialect:   keycloak.Dialect(),
+		Config:    w.options("operator"),
+		Powerless: &powerless,
+		TokenClients: []providertest.TokenClient{
+			{ID: "web", Secret: "web-secret"}, {ID: "mobile", Secret: "mobile-secret"},
 		},
-		Disable: func(t *testing.T, clientID string) {
-			t.Helper()
-			w.edit(t, clientID, map[string]any{"enabled": false})
-		},
-		Remove: func(t *testing.T, clientID string) {
-			t.Helper()
-			w.must(t, http.MethodDelete, "/clients/"+w.id(t, clientID), nil)
+		Scopes:         []string{"address"}, // a scope that any realm has; they decide nothing
+		ClientIDPrefix: "suite.",
+		ServiceAccount: w.account,
+		Hand: providertest.Hand{
+			Register: func(t *testing.T, clientID string) {
+				t.Helper()
+				w.must(t, http.MethodPost, "/clients", map[string]any{"clientId": clientID, "secret": "theirs", "attributes": map[string]any{}})
+			},
+			Disable: func(t *testing.T, clientID string) {
+				t.Helper()
+				w.edit(t, clientID, map[string]any{"enabled": false})
+			},
+			Remove: func(t *testing.T, clientID string) {
+				t.Helper()
+				w.must(t, http.MethodDelete, "/clients/"+w.id(t, clientID), nil)
+			},
+			Registrations: func(t *testing.T, clientID string) int {
+				t.Helper()
+				var list []map[string]any
+				w.admin(t, http.MethodGet, "/clients?clientId="+url.QueryEscape(clientID), nil, &list)
+				return len(list)
+			},
+			Revoke: func(t *testing.T, by providertest.TokenClient, token string) {
+				t.Helper()
+				if status, body := w.post(t, "revoke", by.ID, by.Secret.Reveal(), url.Values{"token": {token}}); status != http.StatusOK {
+					t.Fatalf("revoke: %d %s", status, body)
+				}
+			},
 		},
 	}
 }

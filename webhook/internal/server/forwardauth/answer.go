@@ -92,7 +92,7 @@ func challenge(reason token.Reason) (status int, code string) {
 		return http.StatusForbidden, "access_denied"
 	case token.ReasonNone, token.ReasonMalformedToken, token.ReasonInactive, token.ReasonInvalidIssuer, token.ReasonExpired,
 		token.ReasonNotYetValid, token.ReasonInvalidTokenType, token.ReasonInvalidAudience, token.ReasonTokenTooOld,
-		token.ReasonBoundToken:
+		token.ReasonBoundToken, token.ReasonUnsupportedToken:
 		// A token that is not good for this policy, whatever else it may be good for.
 	case token.ReasonNoPolicy, token.ReasonPolicyInvalid, token.ReasonClientNotReady, token.ReasonAccessWithdrawn,
 		token.ReasonServerUnavailable, token.ReasonCredentialsRefused, token.ReasonAnswerTooOld, token.ReasonResponseTooLarge,

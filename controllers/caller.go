@@ -1,0 +1,93 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+	"github.com/introspection-dev/introspection-operator/webhook/introspect"
+)
+
+var _ provider.Caller = (*clientScope)(nil)
+
+// Fence claims the record before a write at the server, which knows no versions:
+// whoever read the record before us, and is still on its way, is turned away.
+func (s *clientScope) Fence(ctx context.Context) error {
+	if s.record == nil {
+		return nil // a lost record, at deletion: nobody else can have read it
+	}
+	s.record.Fence = credential.NewFence()
+	return s.store.SaveRecord(ctx, s.record)
+}
+
+// Keep writes what the server chose into the record: it can't be read again.
+func (s *clientScope) Keep(ctx context.Context, issued provider.Issued) error {
+	if s.record == nil {
+		return nil // at deletion: what was issued goes with the registration
+	}
+	s.keep(s.record, issued)
+	err := s.store.SaveRecord(ctx, s.record)
+	if apierrors.IsConflict(err) {
+		// Somebody else wrote meanwhile, a fence perhaps. It is no reason to lose a registration: if it is
+		// still this attempt's record, what the server said goes in all the same.
+		fresh, loadErr := s.store.LoadRecord(ctx, s.id())
+		if loadErr != nil || fresh == nil || fresh.Attempt != s.record.Attempt || (fresh.ClientID != "" && fresh.ClientID != s.record.ClientID) {
+			return err
+		}
+		s.keep(fresh, issued)
+		if err = s.store.SaveRecord(ctx, fresh); err == nil {
+			s.record = fresh
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("keeping what the server answered: %w", err)
+	}
+	s.desired.Identity = s.record.Identity()
+	return nil
+}
+
+// keep takes what was issued into a record. A secret is staged until it is verified.
+func (s *clientScope) keep(record *credential.StoredRecord, issued provider.Issued) {
+	if issued.ClientID != "" {
+		record.ClientID = issued.ClientID
+	}
+	if issued.State != "" {
+		record.State = issued.State
+	}
+	active := record.Active()
+	if issued.Secret == "" || issued.Secret == active.Secret || active.Method() != provider.ClientSecret {
+		return
+	}
+	record.Next = &credential.Value{Secret: issued.Secret, IssuedAt: s.clock.Now().UTC().Truncate(issuedPrecision), ExpiresAt: issued.SecretExpiresAt}
+}
+
+// Prove asks the server's introspection endpoint whether it accepts a credential of the record.
+func (s *clientScope) Prove(ctx context.Context, c provider.Credential) (accepted bool, err error) {
+	if s.record == nil {
+		return false, errors.New("the record is gone, and the credential with it")
+	}
+	value := s.record.ByID(c.ID)
+	switch {
+	case value != nil && value.Known():
+	case c.Secret != "": // one that the server told, and the record does not stage
+		value = &credential.Value{Secret: c.Secret}
+	default:
+		return false, errors.New("the record holds no such credential")
+	}
+	err = s.ask(ctx, *value, nothing())
+	if errors.Is(err, introspect.ErrCredentialsRefused) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// newAttempt is unique to one registration of a client.
+func newAttempt() string { return uuid.NewString() }

@@ -1,0 +1,29 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// capabilitiesOf is what a server's status shows of what it can do.
+func capabilitiesOf(server *v1alpha1.ClusterAuthorizationServer, rights string, can provider.Capabilities) *v1alpha1.ServerCapabilities {
+	c := &v1alpha1.ServerCapabilities{
+		Provider: settingsOf(server).Dialect, Version: can.Version, Rights: rights,
+		Overlap: string(can.Overlap), ClientIDs: string(can.ClientIDs),
+		Read: string(can.Read), Update: string(can.Update), Delete: string(can.Delete),
+		Restore: string(can.Restore), Adoption: string(can.Adoption),
+		AudienceCheck: string(can.AudienceCheck), ScopeCheck: string(can.ScopeCheck),
+		TokenForms: v1alpha1.TokenForms{Opaque: string(can.OpaqueTokens), JWT: string(can.JWTs)},
+		Revocation: v1alpha1.TokenRevocation{Opaque: string(can.OpaqueRevocation), JWT: string(can.JWTRevocation)},
+	}
+	for _, m := range can.Methods {
+		c.AuthenticationMethods = append(c.AuthenticationMethods, string(m))
+	}
+	for _, m := range can.AudienceModes {
+		c.AudienceModes = append(c.AudienceModes, v1alpha1.AudienceMode(m))
+	}
+	return c
+}

@@ -1,0 +1,190 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package providertest_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+)
+
+// healthy breaks nothing: the control.
+const healthy = "healthy"
+
+// unfenced asks nobody before a write.
+type unfenced struct{ provider.Caller }
+
+func (unfenced) Fence(context.Context) error { return nil }
+
+func mutants() map[string]mutant {
+	all := map[string]mutant{
+		healthy: {"create", func(b broken) broken { return b }},
+		"reports trouble as absence": {"never-absent", func(b broken) broken {
+			b.observe = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
+				o, err := b.Server.Observe(ctx, d, c)
+				if kind, _ := provider.KindOf(err); err != nil && kind == provider.KindUnreachable {
+					return provider.Observation{}, nil
+				}
+				return o, err
+			}
+			return b
+		}},
+		"sees no drift": {"drift-by-hand", func(b broken) broken {
+			b.observe = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
+				o, err := b.Server.Observe(ctx, d, c)
+				o.Drift = nil
+				return o, err
+			}
+			return b
+		}},
+		"calls a deletion that failed done": {"exactly-once-delete", func(b broken) broken {
+			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
+				err := b.Server.Delete(ctx, d, c)
+				if kind, ok := provider.KindOf(err); ok && kind == provider.KindServer {
+					return nil
+				}
+				return err
+			}
+			return b
+		}},
+		"deletes what is another's": {"other-owner", func(b broken) broken {
+			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
+				d.Owner = "suite/shop/other"
+				return b.Server.Delete(ctx, d, c)
+			}
+			return b
+		}},
+	}
+	maps.Copy(all, callerMutants())
+	maps.Copy(all, creationMutants())
+	maps.Copy(all, accessMutants())
+	return all
+}
+
+func callerMutants() map[string]mutant {
+	return map[string]mutant{
+		"writes without a fence": {"fence-create", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				return b.Server.Create(ctx, d, unfenced{c})
+			}
+			return b
+		}},
+		"wraps the caller's error": {"fence-delete", func(b broken) broken {
+			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
+				err := b.Server.Delete(ctx, d, c)
+				if _, ours := provider.KindOf(err); err != nil && !ours {
+					return &provider.Error{Op: "delete", Err: err}
+				}
+				return err
+			}
+			return b
+		}},
+		"hears no cancellation": {"called-off-create", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				r, err := b.Server.Create(ctx, d, c)
+				if errors.Is(err, context.Canceled) {
+					return r, &provider.Error{Kind: provider.KindUnreachable, Op: "create"}
+				}
+				return r, err
+			}
+			return b
+		}},
+	}
+}
+
+func creationMutants() map[string]mutant {
+	return map[string]mutant{
+		"shows a secret": {"exactly-once-create", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				r, err := b.Server.Create(ctx, d, c)
+				if e, ok := errors.AsType[*provider.Error](err); ok {
+					e.Detail += d.Credentials.Current.Secret.Reveal()
+				}
+				return r, err
+			}
+			return b
+		}},
+		"takes what is another's": {"other-owner", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				r, err := b.Server.Create(ctx, d, c)
+				if kind, ok := provider.KindOf(err); ok && kind == provider.KindConflict {
+					return r, nil
+				}
+				return r, err
+			}
+			return b
+		}},
+		"forgets how long to wait": {"exactly-once-create", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				r, err := b.Server.Create(ctx, d, c)
+				if e, ok := errors.AsType[*provider.Error](err); ok {
+					e.RetryAfter = 0
+				}
+				return r, err
+			}
+			return b
+		}},
+		"takes a missing right for a bad sign-in": {"right-missing", func(b broken) broken {
+			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+				r, err := b.Server.Create(ctx, d, c)
+				if e, ok := errors.AsType[*provider.Error](err); ok && e.Kind == provider.KindForbidden {
+					e.Kind = provider.KindCredentials
+				}
+				return r, err
+			}
+			return b
+		}},
+	}
+}
+
+func accessMutants() map[string]mutant {
+	return map[string]mutant{
+		"claims an overlap": {"rotate", func(b broken) broken {
+			b.rotate = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Rotation, error) {
+				r, err := b.Server.Rotate(ctx, d, c)
+				r.Overlap = provider.OverlapExpiring
+				return r, err
+			}
+			return b
+		}},
+		"rotates nothing": {"rotate", func(b broken) broken {
+			b.rotate = func(context.Context, provider.Desired, provider.Caller) (provider.Rotation, error) {
+				return provider.Rotation{Rotated: true, Overlap: provider.OverlapNone}, nil
+			}
+			return b
+		}},
+		"maps nothing": {"audience-default", func(b broken) broken {
+			b.audience = func(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {
+				return provider.AudienceReport{}, nil
+			}
+			return b
+		}},
+		"ignores the cap": {"audience-cap-racing", func(b broken) broken {
+			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
+				d.Audience.MaxPerTokenClient++
+				return b.Server.MapAudience(ctx, d, c)
+			}
+			return b
+		}},
+		"repairs for ever": {"audience-default", func(b broken) broken {
+			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
+				r, err := b.Server.MapAudience(ctx, d, c)
+				r.Repaired = append(r.Repaired, "everything")
+				return r, err
+			}
+			return b
+		}},
+		"unmaps what is unmanaged": {"audience-unmanaged", func(b broken) broken {
+			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
+				if d.Audience.Mode == provider.AudienceUnmanaged {
+					d.Audience.Mode, d.Audience.TokenClients = provider.AudienceDefault, nil
+				}
+				return b.Server.MapAudience(ctx, d, c)
+			}
+			return b
+		}},
+	}
+}

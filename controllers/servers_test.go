@@ -1,0 +1,383 @@
+// Copyright The introspection-operator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
+	"github.com/introspection-dev/introspection-operator/test/idp/duende"
+	"github.com/introspection-dev/introspection-operator/test/idp/fault"
+	"github.com/introspection-dev/introspection-operator/test/idp/oauth"
+)
+
+const (
+	ordersScope  = "orders.read"
+	initialToken = "initial-access-token-that-must-not-be-seen"
+)
+
+// duendeServer is a Duende host with our endpoints, and its object.
+func (w *world) duendeServer(o duende.Options) (*duende.Server, *v1alpha1.ClusterAuthorizationServer) {
+	w.t.Helper()
+	idp := duende.New(o)
+	idp.Start()
+	w.t.Cleanup(idp.Close)
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.config.SystemNamespace, Name: "duende-operator"},
+		Data:       map[string][]byte{"client_id": []byte("operator"), "client_secret": []byte("operator-secret")},
+	})
+	return idp, w.serverObject(func(s *v1alpha1.ClusterAuthorizationServer) {
+		s.Spec.Issuer, s.Spec.Keycloak, s.Spec.Duende = idp.Issuer(), nil, &v1alpha1.DuendeServer{}
+		s.Spec.Credentials.ClientCredentials.SecretName = "duende-operator"
+		s.Spec.Access.Scopes = []string{ordersScope}
+	})
+}
+
+// oauthServer is a server of RFC 7591 and 7592, and its object.
+func (w *world) oauthServer(o oauth.Options) (*oauth.Server, *v1alpha1.ClusterAuthorizationServer) {
+	w.t.Helper()
+	o.InitialAccessToken = initialToken
+	idp := oauth.New(o)
+	if err := idp.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := idp.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.config.SystemNamespace, Name: "initial"},
+		Data:       map[string][]byte{"token": []byte(initialToken + "\n")},
+	})
+	return idp, w.serverObject(func(s *v1alpha1.ClusterAuthorizationServer) {
+		s.Spec.Issuer, s.Spec.Keycloak, s.Spec.OAuth = idp.Issuer(), nil, &v1alpha1.OAuthServer{}
+		s.Spec.Credentials = &v1alpha1.ServerCredentials{InitialAccessToken: &v1alpha1.SecretReference{SecretName: "initial"}}
+		s.Spec.Access.Scopes = []string{ordersScope}
+	})
+}
+
+// manualServer is the object of a server where nothing is registered by us.
+func (w *world) manualServer(issuer string) *v1alpha1.ClusterAuthorizationServer {
+	w.t.Helper()
+	return w.serverObject(func(s *v1alpha1.ClusterAuthorizationServer) {
+		s.Spec.Issuer, s.Spec.Keycloak, s.Spec.OAuth = issuer, nil, &v1alpha1.OAuthServer{}
+		s.Spec.Registration, s.Spec.Credentials = v1alpha1.RegistrationManual, nil
+	})
+}
+
+func scoped(c *v1alpha1.IntrospectionClient) { c.Spec.Scopes = []string{ordersScope} }
+
+func atServer(c *v1alpha1.IntrospectionClient) { c.Spec.Endpoint = v1alpha1.EndpointServer }
+
+func method(m v1alpha1.AuthenticationMethod) func(*v1alpha1.IntrospectionClient) {
+	return func(c *v1alpha1.IntrospectionClient) { c.Spec.Authentication.Method = m }
+}
+
+func TestDuendeIsReady(t *testing.T) {
+	w := newWorld(t)
+	idp, server := w.duendeServer(duende.Recorded())
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", scoped)
+	w.create(c)
+	w.ready(c)
+	w.ready(server)
+	if can := server.Status.Capabilities; can.Provider != "duende" || can.Overlap != "Expiring" || can.AudienceCheck != "Ignored" || can.Revocation.JWT != "Never" {
+		t.Errorf("capabilities: %+v", can)
+	}
+	record := w.record(c)
+	resource, ok := idp.Resource(record.ClientID)
+	if !ok || len(resource.Secrets) != 1 || strings.Contains(fmt.Sprintf("%+v", resource), record.Current.Secret.Reveal()) {
+		t.Errorf("the server knows more than a hash, or nothing: %t, %d secrets", ok, len(resource.Secrets))
+	}
+	mounted := w.secret(w.tenant, "orders")
+	if string(mounted.Data["provider"]) != "duende" || bytes.Equal(mounted.Data["client_secret"], []byte(record.Current.Secret.Reveal())) {
+		t.Errorf("the mounted Secret: provider %q, or the server's own secret", mounted.Data["provider"])
+	}
+	if err := w.kube.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(c)
+	if _, ok := idp.Resource(record.ClientID); ok {
+		t.Error("the resource outlived its object")
+	}
+}
+
+// A server that caches its configuration says 401 for a while: that is "not yet", and
+// what is published works everywhere.
+func TestDuendePropagation(t *testing.T) {
+	w := newWorld(t)
+	options := duende.Recorded()
+	options.PropagationSeconds = 3
+	_, server := w.duendeServer(options)
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", scoped, atServer)
+	w.create(c)
+	w.eventually("it says that the server does not know everywhere", func(ctx context.Context) error {
+		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+			return err
+		}
+		if words := describe(c.Status.Conditions); !strings.Contains(words, v1alpha1.ReasonPropagating) {
+			return errors.New(words)
+		}
+		return nil
+	})
+	w.ready(c)
+	if settled := w.record(c).SettledAt; settled.IsZero() || time.Now().Before(settled) {
+		t.Errorf("published at a moment when a part of the server may not know it: settled at %s", settled)
+	}
+}
+
+func TestScopesAreGranted(t *testing.T) {
+	w := newWorld(t)
+	_, server := w.duendeServer(duende.Recorded())
+	w.create(server)
+	w.start(nil)
+	greedy := w.clientObject("greedy", func(c *v1alpha1.IntrospectionClient) { c.Spec.Scopes = []string{"billing.read"} })
+	none := w.clientObject("none")
+	w.create(greedy)
+	w.create(none)
+	if words := w.condition(greedy, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonScopeNotAllowed); !strings.Contains(words, "billing.read") {
+		t.Errorf("it does not name the scope: %s", words)
+	}
+	w.condition(none, v1alpha1.ConditionAudienceMapped, metav1.ConditionFalse, v1alpha1.ReasonNoScopes)
+}
+
+func TestOAuthIsReadyAndRestored(t *testing.T) {
+	w := newWorld(t)
+	idp, server := w.oauthServer(oauth.Options{NewRegistrationToken: true})
+	w.create(server)
+	stop := w.start(nil)
+	c := w.clientObject("orders", scoped)
+	w.create(c)
+	w.ready(c)
+	first := w.record(c)
+	if len(idp.Registered()) != 1 || first.ClientID != idp.Registered()[0] || c.Status.ClientID != first.ClientID {
+		t.Fatalf("registered %q, recorded %q, told %q", idp.Registered(), first.ClientID, c.Status.ClientID)
+	}
+	if !strings.Contains(first.State.Reveal(), "registration_access_token") {
+		t.Error("the record lacks the whole answer")
+	}
+	w.eventually("the server shows that it introspects JWTs", func(ctx context.Context) error {
+		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(server), server); err != nil {
+			return err
+		}
+		if jwt := server.Status.Capabilities.TokenForms.JWT; jwt != "Yes" {
+			return errors.New(jwt)
+		}
+		return nil
+	})
+	stop()
+	if !idp.Remove(first.ClientID) {
+		t.Fatal("there was nothing to remove")
+	}
+	w.start(nil)
+	w.eventually("it is registered again", func(ctx context.Context) error {
+		if again := w.recordNow(ctx, c); again.ClientID == "" || again.ClientID == first.ClientID || again.Current == nil {
+			return fmt.Errorf("client id %q", again.ClientID)
+		}
+		return nil
+	})
+	if again := w.record(c); again.Facade.Secret != first.Facade.Secret {
+		t.Error("workloads got another secret")
+	}
+	if err := w.kube.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(c)
+	if left := idp.Registered(); len(left) != 0 {
+		t.Errorf("left at the server: %q", left)
+	}
+}
+
+// The answer to a registration is lost, and nobody can look: it is never made twice, and
+// whoever looked says how to go on.
+func TestOAuthAmbiguousRegistration(t *testing.T) {
+	w := newWorld(t)
+	idp, server := w.oauthServer(oauth.Options{})
+	remove := idp.Inject(fault.Fault{Match: func(c fault.Call) bool {
+		return c.Method == http.MethodPost && strings.Contains(c.Body, "software_id")
+	}, Drop: true})
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders")
+	w.create(c)
+	words := w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonRegistrationAmbiguous)
+	if len(idp.Registered()) != 1 || c.Status.RegistrationAttempt == "" || !strings.Contains(words, c.Status.RegistrationAttempt) {
+		t.Fatalf("registered %q, attempt %q: %s", idp.Registered(), c.Status.RegistrationAttempt, words)
+	}
+	remove()
+	idp.Remove(idp.Registered()[0])
+	c.Annotations = map[string]string{v1alpha1.AnnotationRegisterAgain: c.Status.RegistrationAttempt}
+	if err := w.kube.Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.ready(c)
+	if n := len(idp.Registered()); n != 1 || c.Status.RegistrationAttempt != "" {
+		t.Errorf("%d registrations, attempt %q", n, c.Status.RegistrationAttempt)
+	}
+}
+
+func TestOAuthWithoutManagement(t *testing.T) {
+	w := newWorld(t)
+	idp, server := w.oauthServer(oauth.Options{NoManagement: true})
+	server.Spec.Access.Retain = v1alpha1.Allowed
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders")
+	w.create(c)
+	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonManagementUnsupported)
+	c.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+	if err := w.kube.Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.ready(c)
+	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionTrue, v1alpha1.ReasonManagementUnsupported)
+	if n := len(idp.Registered()); n != 1 {
+		t.Errorf("%d registrations", n)
+	}
+	if err := w.kube.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(c)
+}
+
+func TestOAuthChoosesIDs(t *testing.T) {
+	w := newWorld(t)
+	_, server := w.oauthServer(oauth.Options{})
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ClientID = w.tenant + ".orders" })
+	w.create(c)
+	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonClientIDNotAllowed)
+	p := &v1alpha1.TokenPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "orders"},
+		Spec:       v1alpha1.TokenPolicySpec{Accept: []v1alpha1.AcceptedServer{{ClientRef: v1alpha1.LocalReference{Name: "orders"}}}},
+	}
+	w.create(p)
+	w.condition(p, v1alpha1.ConditionClientsReady, metav1.ConditionFalse, v1alpha1.ReasonAudienceRequired)
+}
+
+// bring writes the Secret that a user brings.
+func (w *world) bring(clientID, secret string) {
+	w.t.Helper()
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "brought"}, Data: map[string][]byte{"client_id": []byte(clientID), "client_secret": []byte(secret)}}
+	if err := w.kube.Update(w.t.Context(), s); err != nil {
+		w.create(s)
+	}
+}
+
+func TestManual(t *testing.T) {
+	w := newWorld(t)
+	idp, _ := w.oauthServer(oauth.Options{Clients: []oauth.Client{{ID: "theirs", Secret: "one"}, {ID: "next", Secret: "two"}}})
+	server := w.manualServer(idp.Issuer())
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ExistingSecretName = "brought" })
+	w.create(c)
+	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonExistingSecretNotFound)
+	w.bring("theirs", "wrong")
+	w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
+	w.bring("theirs", "one")
+	w.ready(c)
+	w.bring("next", "not yet")
+	words := w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
+	projected, err := credential.DecodeWebhookClient(w.secret(w.config.WebhookNamespace, credential.KindClient+"-"+credential.Object{Namespace: w.tenant, Name: "orders"}.Hash()).Data)
+	if err != nil || !projected.Verified || projected.Credentials[0].Secret != "one" || !strings.Contains(words, "in use") {
+		t.Errorf("the one that works is not in use any more: %v, %s", err, words)
+	}
+	w.bring("next", "two")
+	w.ready(c)
+	w.eventually("the new one is in use", func(ctx context.Context) error {
+		if r := w.recordNow(ctx, c); r.ClientID != "next" || r.Next != nil || r.Current.Secret != "two" {
+			return fmt.Errorf("client id %s", r.ClientID)
+		}
+		return nil
+	})
+	for _, call := range idp.Calls() {
+		if strings.HasSuffix(call.Path, "/register") {
+			t.Errorf("something was registered: %s", call)
+		}
+	}
+	if err := w.kube.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	w.gone(c)
+	w.secret(w.tenant, "brought")
+}
+
+func TestExistingSecretsAreForManualServers(t *testing.T) {
+	w := newWorld(t)
+	_, server := w.oauthServer(oauth.Options{})
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ExistingSecretName = "brought" })
+	w.create(c)
+	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonExistingSecretNotAllowed)
+}
+
+// PrivateKeyJWT works on every dialect, and for the workload at the server's own endpoint.
+func TestPrivateKeyJWT(t *testing.T) {
+	for name, make := range map[string]func(*world) *v1alpha1.ClusterAuthorizationServer{
+		"keycloak": func(w *world) *v1alpha1.ClusterAuthorizationServer { return w.serverObject() },
+		"duende": func(w *world) *v1alpha1.ClusterAuthorizationServer {
+			_, server := w.duendeServer(duende.Recorded())
+			return server
+		},
+		"oauth": func(w *world) *v1alpha1.ClusterAuthorizationServer {
+			_, server := w.oauthServer(oauth.Options{})
+			return server
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.create(make(w))
+			w.start(nil)
+			c := w.clientObject("orders", atServer)
+			if name != "keycloak" {
+				scoped(c)
+			}
+			w.create(c)
+			w.ready(c)
+			method(v1alpha1.MethodPrivateKeyJWT)(c) // a secret before, a key now
+			if err := w.kube.Update(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			w.ready(c)
+			mounted := w.secret(w.tenant, "orders")
+			if _, ok := mounted.Data["client_secret"]; ok || !bytes.Contains(mounted.Data["private_key.pem"], []byte("PRIVATE KEY")) || len(mounted.Data["key_id"]) == 0 {
+				t.Errorf("the mounted Secret has %d keys, a secret: %t", len(mounted.Data), ok)
+			}
+			if c.Status.Credential.Method != v1alpha1.MethodPrivateKeyJWT {
+				t.Errorf("status: %+v", c.Status.Credential)
+			}
+		})
+	}
+}
+
+func TestMethodsThatTheServerLacks(t *testing.T) {
+	w := newWorld(t)
+	_, server := w.duendeServer(duende.Recorded())
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", scoped, method(v1alpha1.MethodServiceAccountJWT))
+	w.create(c)
+	if words := w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonMethodNotSupported); !strings.Contains(words, "PrivateKeyJWT") {
+		t.Errorf("it does not say what can be had: %s", words)
+	}
+}
