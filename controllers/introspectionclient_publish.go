@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 		s.record.ClientID = s.record.Current.ClientID
 		s.object.Status.ClientID = s.record.ClientID
 	}
+	s.record.CallerID = cmp.Or(s.record.CallerID, s.record.ClientID)
 	if err := s.store.SaveRecord(ctx, s.record); err != nil {
 		return outcome{}, err
 	}
@@ -82,6 +84,7 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 		content.IntrospectionEndpoint, content.CA = endpoints.Introspection, string(s.session.ca)
 	} else {
 		value = s.record.Facade
+		content.ClientID = s.record.CallerID
 		content.IntrospectionEndpoint = introspectionURL(s.config, s.object.Namespace, policyName(s.object))
 		content.AuthorizeURL = authorizeURL(s.config, s.object.Namespace, policyName(s.object))
 		content.CA = string(s.bundle())

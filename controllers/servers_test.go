@@ -91,7 +91,7 @@ func TestDuendeIsReady(t *testing.T) {
 	w := newWorld(t)
 	idp, server := w.duendeServer(duende.Recorded())
 	w.create(server)
-	w.start(nil)
+	stop := w.start(nil)
 	c := w.clientObject("orders", scoped)
 	w.create(c)
 	w.ready(c)
@@ -108,9 +108,11 @@ func TestDuendeIsReady(t *testing.T) {
 	if string(mounted.Data["provider"]) != "duende" || bytes.Equal(mounted.Data["client_secret"], []byte(record.Current.Secret.Reveal())) {
 		t.Errorf("the mounted Secret: provider %q, or the server's own secret", mounted.Data["provider"])
 	}
+	stop()
 	if err := w.kube.Delete(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
+	w.start(nil) // another process, which knows the server by its status
 	w.gone(c)
 	if _, ok := idp.Resource(record.ClientID); ok {
 		t.Error("the resource outlived its object")
@@ -166,7 +168,7 @@ func TestOAuthIsReadyAndRestored(t *testing.T) {
 	c := w.clientObject("orders", scoped)
 	w.create(c)
 	w.ready(c)
-	first := w.record(c)
+	first, mounted := w.record(c), w.secret(w.tenant, "orders")
 	if len(idp.Registered()) != 1 || first.ClientID != idp.Registered()[0] || c.Status.ClientID != first.ClientID {
 		t.Fatalf("registered %q, recorded %q, told %q", idp.Registered(), first.ClientID, c.Status.ClientID)
 	}
@@ -193,8 +195,8 @@ func TestOAuthIsReadyAndRestored(t *testing.T) {
 		}
 		return nil
 	})
-	if again := w.record(c); again.Facade.Secret != first.Facade.Secret {
-		t.Error("workloads got another secret")
+	if again := w.secret(w.tenant, "orders"); again.ResourceVersion != mounted.ResourceVersion {
+		t.Error("workloads got another Secret")
 	}
 	if err := w.kube.Delete(t.Context(), c); err != nil {
 		t.Fatal(err)

@@ -88,7 +88,10 @@ func metadataOf(server *v1alpha1.ClusterAuthorizationServer) provider.Metadata {
 	e := server.Status.Endpoints
 	m := provider.Metadata{
 		Issuer: server.Spec.Issuer, TokenEndpoint: e.Token, IntrospectionEndpoint: e.Introspection,
-		RevocationEndpoint: e.Revocation, JWKSURI: e.JWKS, RegistrationEndpoint: e.Registration,
+		RevocationEndpoint: e.Revocation, JWKSURI: e.JWKS,
+	}
+	if server.Spec.OAuth != nil { // elsewhere it is no endpoint of RFC 7591
+		m.RegistrationEndpoint = e.Registration
 	}
 	if c := server.Status.Capabilities; c != nil {
 		m.IntrospectionAuthMethods = c.IntrospectionAuthMethods

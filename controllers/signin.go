@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
@@ -35,9 +36,7 @@ func (s *sessions) signIn(ctx context.Context, server *v1alpha1.ClusterAuthoriza
 	case c == nil:
 		return signedIn{}, nil // Manual, or a server where anybody may register
 	case c.ServiceAccountToken == v1alpha1.ServiceAccountTokenEnabled:
-		return signedIn{SignIn: provider.SignIn{Assertion: func(ctx context.Context) (provider.Secret, error) {
-			return s.mint.token(ctx, s.namespace, controllerServiceAccount, server.Spec.Issuer)
-		}}, fingerprint: "serviceaccount"}, nil
+		return s.ownServiceAccount(server), nil
 	case c.InitialAccessToken != nil:
 		return s.initialAccessToken(ctx, c.InitialAccessToken.SecretName)
 	case c.ClientCredentials != nil:
@@ -45,6 +44,18 @@ func (s *sessions) signIn(ctx context.Context, server *v1alpha1.ClusterAuthoriza
 	default:
 		return signedIn{}, nil
 	}
+}
+
+// ownServiceAccount signs in by the token of the operator's own ServiceAccount.
+func (s *sessions) ownServiceAccount(server *v1alpha1.ClusterAuthorizationServer) signedIn {
+	alias := server.Spec.Keycloak.ServiceAccountIssuer // the schema asks for both
+	return signedIn{provider.SignIn{
+		Assertion: func(ctx context.Context) (provider.Secret, error) {
+			return s.mint.token(ctx, s.namespace, controllerServiceAccount, server.Spec.Issuer)
+		},
+		Advice: fmt.Sprintf("The realm needs a client of type Signed JWT - Federated with issuer %s and subject system:serviceaccount:%s:%s, and an identity provider %s of type Kubernetes that can fetch this cluster's keys.",
+			alias, s.namespace, controllerServiceAccount, alias),
+	}, "serviceaccount"}
 }
 
 func (s *sessions) initialAccessToken(ctx context.Context, name string) (signedIn, error) {
@@ -74,6 +85,7 @@ func (s *sessions) clientCredentials(ctx context.Context, issuer, name string) (
 	}
 	in := provider.SignIn{ClientID: value.ClientID, Secret: value.Secret}
 	if value.PrivateKey != "" {
+		in.Advice = fmt.Sprintf("The client %s must be registered with the public half of the key in Secret %s/%s, under its key_id.", value.ClientID, s.namespace, name)
 		if in.Assertion, err = s.assertion(value, issuer); err != nil {
 			return signedIn{}, userMustAct(v1alpha1.ReasonSecretNotFound, "Secret %s/%s can't be used to sign in: %v.", s.namespace, name, err)
 		}

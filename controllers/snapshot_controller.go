@@ -155,7 +155,7 @@ func (r *snapshotReconciler) readClient(state *engine.State, servers map[string]
 func (r *snapshotReconciler) clientState(c credential.WebhookClient, server engine.ServerState) (engine.ClientState, error) {
 	state := engine.ClientState{
 		Ref: token.Ref{Namespace: c.Object.Namespace, Name: c.Object.Name},
-		UID: c.UID, Server: server.UID, ClientID: c.ClientID, Verified: c.Verified,
+		UID: c.UID, Server: server.UID, ClientID: c.ClientID, CallerID: c.CallerID, Verified: c.Verified,
 	}
 	for _, s := range c.Credentials {
 		proof, err := proofOf(s, server.Issuer, r.namespace, r.mint)

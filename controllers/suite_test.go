@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -35,13 +37,19 @@ import (
 
 // One real API server and etcd serve the package; each test has namespaces, a
 // server object and a protocol-level Keycloak of its own, and cleans up.
-var plane *env.ControlPlane
+var (
+	plane *env.ControlPlane
+	// clusterIssuer is its issuer, as whoever trusts its ServiceAccounts asks it.
+	clusterIssuer *httptest.Server
+)
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(ctrl.Log.WithSink(nil))
 	os.Exit(func() int {
 		var err error
-		plane, err = env.StartControlPlane(context.Background(), env.ControlPlaneOptions{CRDPaths: []string{"../config/crd/bases"}})
+		clusterIssuer = httptest.NewTLSServer(http.HandlerFunc(publish))
+		defer clusterIssuer.Close()
+		plane, err = env.StartControlPlane(context.Background(), env.ControlPlaneOptions{CRDPaths: []string{"../config/crd/bases"}, ServiceAccountIssuer: clusterIssuer.URL})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -49,6 +57,21 @@ func TestMain(m *testing.M) {
 		defer func() { _ = plane.Stop() }()
 		return m.Run()
 	}())
+}
+
+// publish passes on what the API server says of its ServiceAccount tokens, for servers that trust them.
+func publish(w http.ResponseWriter, r *http.Request) {
+	clients, err := kubernetes.NewForConfig(plane.Config())
+	var document []byte
+	if err == nil {
+		document, err = clients.CoreV1().RESTClient().Get().AbsPath(r.URL.Path).DoRaw(r.Context())
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(document)
 }
 
 const (

@@ -81,12 +81,6 @@ type ServerCapabilities struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Restore string `json:"restore,omitempty"`
-	// adoption says whether a registration that nobody owns can be taken over:
-	// Yes, No or Unknown.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=32
-	Adoption string `json:"adoption,omitempty"`
 	// audienceModes are the modes that the operator can bring about: of Default,
 	// OnRequest, Unmanaged.
 	// +optional

@@ -19,9 +19,8 @@ type says struct {
 	ends string
 	// endedJWT is what the server says of a JWT that was ended so; empty if the story has none.
 	endedJWT string
-	// again is what comes back when somebody deletes the registration, and mounted what becomes of
-	// the Secret that workloads have.
-	again, mounted string
+	// again is what comes back when somebody deletes the registration.
+	again string
 }
 
 // Words that the steps compare with.
@@ -30,8 +29,6 @@ const (
 	named, unnamed       = "subject and username", "the subject only"
 	sameAgain            = "the same id and secret"
 	otherAgain           = "another id and secret: the server chooses"
-	untouched            = "untouched"
-	newClientID          = "another client_id, the same secret"
 	serverChooses        = "chosen by the server"
 )
 
@@ -41,7 +38,7 @@ func embeddedSays() says {
 		otherAPI: isActive, why: "The audience of the token does not name https://orders.example.com",
 		username: named,
 		ends:     "its client revokes it (RFC 7009)",
-		again:    otherAgain, mounted: newClientID,
+		again:    otherAgain,
 	}
 }
 
@@ -51,7 +48,7 @@ func keycloakSays() says {
 		otherAPI: isInactive, why: "not active for shop.orders; its aud is billing",
 		username: named,
 		ends:     "alice logs out", endedJWT: isInactive,
-		again: sameAgain, mounted: untouched,
+		again: sameAgain,
 	}
 }
 
@@ -61,7 +58,7 @@ func duendeSays() says {
 		otherAPI: isInactive, why: "not active for shop.orders",
 		username: unnamed,
 		ends:     "its client revokes it (RFC 7009)", endedJWT: isActive,
-		again: sameAgain, mounted: untouched,
+		again: sameAgain,
 	}
 }
 
@@ -98,7 +95,6 @@ func differences() string {
 		}
 	})
 	row("7. the registration was deleted: back comes", func(s says) string { return s.again })
-	row("the Secret that workloads mount", func(s says) string { return s.mounted })
 	row("8. the server is down: we say", func(says) string { return "503" })
 	return b.String()
 }

@@ -4,13 +4,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,17 +77,8 @@ func (d *demo) compare(ctx context.Context, before, after []string, mounted *cor
 			return err
 		}
 	}
-	switch d.facts.says.mounted {
-	case untouched:
-		d.check(now.ResourceVersion == mounted.ResourceVersion && now.UID == mounted.UID,
-			"the Secret that workloads mount is untouched (resourceVersion "+mounted.ResourceVersion+")", now.ResourceVersion)
-	default:
-		same := maps.EqualFunc(mounted.Data, now.Data, bytes.Equal)
-		delete(mounted.Data, "client_id")
-		delete(now.Data, "client_id")
-		d.check(!same && maps.EqualFunc(mounted.Data, now.Data, bytes.Equal),
-			"the Secret that workloads mount: "+d.facts.says.mounted, strings.Join(slices.Sorted(maps.Keys(now.Data)), " "))
-	}
+	d.check(now.ResourceVersion == mounted.ResourceVersion && now.UID == mounted.UID,
+		"the Secret that workloads mount is untouched (resourceVersion "+mounted.ResourceVersion+")", now.ResourceVersion)
 	return nil
 }
 
@@ -111,9 +99,6 @@ func (d *demo) repaired(ctx context.Context) (time.Duration, error) {
 	facade := request{url: string(secret.Data["introspection_endpoint"]), ca: "orders-ca.crt", user: "orders.curl", form: []string{"token@fresh.token"}}
 	said := map[int]int{}
 	_, err = d.until(ctx, repairLimit, func(ctx context.Context) (bool, error) {
-		if err := d.remount(ctx); err != nil {
-			return false, err
-		}
 		f, err := facade.do(ctx, d.dir)
 		if err != nil {
 			return false, err
@@ -132,27 +117,12 @@ func (d *demo) repaired(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// 401 at the facade is for a client_id that is no more, and no word about the token.
-	moved := d.facts.says.mounted == newClientID
 	only := true
 	for status := range said {
-		only = only && (status == 200 || status == 503 || moved && status == 401)
+		only = only && (status == 200 || status == 503)
 	}
-	what := "meanwhile 503 on both surfaces, never a refusal and never inactive"
-	if moved {
-		what = "meanwhile 503 on both surfaces, till the mount shows the new client_id, and never inactive"
-	}
-	d.check(only, what, fmt.Sprint(said))
+	d.check(only, "meanwhile 503 on both surfaces, never a refusal and never inactive", fmt.Sprint(said))
 	return d.clock.Since(deleted), nil
-}
-
-// remount gives the workload what its mount shows by now.
-func (d *demo) remount(ctx context.Context) error {
-	secret, err := d.mounted(ctx)
-	if err != nil {
-		return err
-	}
-	return d.write("orders.curl", "user = "+strconv.Quote(string(secret.Data["client_id"])+":"+string(secret.Data["client_secret"]))+"\n")
 }
 
 // driftTold is how people learn of it.

@@ -22,7 +22,7 @@ type snapshot struct {
 	takenAt  time.Time
 	policies map[token.Ref]*boundPolicy
 	clients  map[token.Ref]*client
-	// callers are the clients by client id: an id is unique at one server only.
+	// callers are the clients by caller id: that is unique at one server only.
 	callers map[string][]*client
 	// links are by server UID.
 	links map[string]*link
@@ -74,7 +74,8 @@ func (e *Engine) Load(state State) {
 	for i := range state.Clients {
 		c := newClient(old, &state.Clients[i], servers[state.Clients[i].Server])
 		next.clients[c.Ref] = c
-		next.callers[c.ClientID] = append(next.callers[c.ClientID], c)
+		caller := cmp.Or(c.CallerID, c.ClientID)
+		next.callers[caller] = append(next.callers[caller], c)
 	}
 	labels := e.metrics.policyLabels(state.Policies)
 	for i := range state.Policies {

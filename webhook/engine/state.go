@@ -40,6 +40,8 @@ type ClientState struct {
 	Server string
 	// ClientID is its id at the server.
 	ClientID string
+	// CallerID is what its workloads call themselves at our endpoint, where that is not the client id.
+	CallerID string
 	// Verified says that an introspection with its credentials succeeded.
 	Verified bool
 	// Credentials are those that may work at the server, tried in this order; at most two are tried.

@@ -25,6 +25,8 @@ type WebhookClient struct {
 	Server string
 	// ClientID at the server.
 	ClientID string
+	// CallerID is what workloads call themselves at our endpoint.
+	CallerID string
 	// Verified says that a live introspection was answered once.
 	Verified bool
 	// Credentials are the server's, the one to try first in front.
@@ -75,6 +77,7 @@ type clientWire struct {
 	UID           string         `json:"uid"`
 	Server        string         `json:"server"`
 	ClientID      string         `json:"clientID"`
+	CallerID      string         `json:"callerID"`
 	Verified      bool           `json:"verified"`
 	Credentials   []valueWire    `json:"credentials"`
 	FacadeSecrets []FacadeSecret `json:"facadeSecrets"`
@@ -83,7 +86,7 @@ type clientWire struct {
 // Project makes the webhook's view of a record.
 func (r *Record) Project() WebhookClient {
 	c := WebhookClient{
-		Object: r.Object, UID: r.UID, Server: r.Server, ClientID: r.ClientID,
+		Object: r.Object, UID: r.UID, Server: r.Server, ClientID: r.ClientID, CallerID: cmp.Or(r.CallerID, r.ClientID),
 		Verified:      r.Current != nil,
 		FacadeSecrets: []FacadeSecret{{SHA256: HashSecret(r.Facade.Secret)}},
 	}
@@ -114,7 +117,7 @@ func HashSecret(s provider.Secret) string {
 
 func (c WebhookClient) encode() ([]byte, error) {
 	w := clientWire{
-		Object: c.Object, UID: c.UID, Server: c.Server, ClientID: c.ClientID, Verified: c.Verified,
+		Object: c.Object, UID: c.UID, Server: c.Server, ClientID: c.ClientID, CallerID: c.CallerID, Verified: c.Verified,
 		FacadeSecrets: c.FacadeSecrets,
 	}
 	for _, s := range c.Credentials {
@@ -131,7 +134,7 @@ func DecodeWebhookClient(data map[string][]byte) (WebhookClient, error) {
 		return WebhookClient{}, fmt.Errorf("client: %w", ErrBroken)
 	}
 	c := WebhookClient{
-		Object: w.Object, UID: w.UID, Server: w.Server, ClientID: w.ClientID, Verified: w.Verified,
+		Object: w.Object, UID: w.UID, Server: w.Server, ClientID: w.ClientID, CallerID: w.CallerID, Verified: w.Verified,
 		FacadeSecrets: w.FacadeSecrets,
 	}
 	for i := range w.Credentials {

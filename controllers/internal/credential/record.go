@@ -59,8 +59,10 @@ type Record struct {
 	Current *Value
 	// Next is staged and not verified yet.
 	Next *Value
-	// Facade is the secret that workloads use at our endpoint.
-	Facade Value
+	// Facade is the secret that workloads use at our endpoint, and CallerID the id that goes with it: the
+	// first client id, which stays when a server chooses another one.
+	Facade   Value
+	CallerID string
 	// SettledAt is when the whole server surely knows what was last written there.
 	SettledAt time.Time
 	// Fence is changed before each write at the server.
@@ -110,6 +112,7 @@ type recordWire struct {
 	Current        *valueWire `json:"current,omitempty"`
 	Next           *valueWire `json:"next,omitempty"`
 	Facade         *valueWire `json:"facade"`
+	CallerID       string     `json:"callerID,omitempty"`
 	SettledAt      time.Time  `json:"settledAt,omitzero"`
 	Fence          string     `json:"fence,omitempty"`
 }
@@ -120,7 +123,7 @@ func (r *Record) encode() ([]byte, error) {
 		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
 		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State.Reveal(), Attempt: r.Attempt,
 		DeletionPolicy: r.DeletionPolicy,
-		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), SettledAt: r.SettledAt, Fence: r.Fence,
+		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID, SettledAt: r.SettledAt, Fence: r.Fence,
 	})
 }
 
@@ -140,6 +143,6 @@ func decodeRecord(data []byte) (*Record, error) {
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
 		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, State: provider.Secret(w.State), Attempt: w.Attempt,
 		DeletionPolicy: w.DeletionPolicy,
-		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), SettledAt: w.SettledAt, Fence: w.Fence,
+		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID, SettledAt: w.SettledAt, Fence: w.Fence,
 	}, nil
 }

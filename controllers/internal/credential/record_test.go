@@ -25,7 +25,7 @@ func sample() *Record {
 		ClientID: "shop.orders", RegistrationID: "r1", Owner: "i/shop/orders", DeletionPolicy: "Delete",
 		Current: &Value{Secret: canary, IssuedAt: at}, Next: &Value{Secret: canary + "2", IssuedAt: at},
 		State: canary + "4", Attempt: "a1", SettledAt: at,
-		Facade: Value{Secret: canary + "3", IssuedAt: at}, Fence: "f",
+		Facade: Value{Secret: canary + "3", IssuedAt: at}, CallerID: "c1", Fence: "f",
 	}
 }
 
@@ -108,7 +108,7 @@ func TestProjectionForTheWebhook(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := WebhookClient{
-				Object: tc.record.Object, UID: "u1", Server: "corporate", ClientID: "shop.orders", Verified: tc.verified,
+				Object: tc.record.Object, UID: "u1", Server: "corporate", ClientID: "shop.orders", CallerID: "c1", Verified: tc.verified,
 				Credentials: tc.credentials, FacadeSecrets: []FacadeSecret{{SHA256: HashSecret(canary + "3")}},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {

@@ -80,8 +80,6 @@ type Capabilities struct {
 	Read, Update, Delete Support
 	// Restore says whether a registration that was lost comes back with the same id and secret.
 	Restore Support
-	// Adoption says whether a registration that nobody owns can be taken over.
-	Adoption Support
 	// AudienceModes are those that the operator can bring about.
 	AudienceModes []AudienceMode
 	// AudienceCheck and ScopeCheck say what introspection asks of a token for the client that asks.

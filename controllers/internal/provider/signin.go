@@ -26,6 +26,8 @@ type SignIn struct {
 	Assertion func(ctx context.Context) (Secret, error)
 	// InitialAccessToken is a token for the registration endpoint (RFC 7591 section 3.1), in place of a client.
 	InitialAccessToken Secret
+	// Advice is what to do when it is refused, as a sentence; empty for what is commonly wrong.
+	Advice string
 }
 
 // IsClient says that the operator signs in with a client of its own.
@@ -148,6 +150,9 @@ func (t *Tokens) ask(ctx context.Context) (accessToken, error) {
 			e.Kind = KindForbidden
 		case a.Status == http.StatusBadRequest:
 			e.Kind = KindServer // Keycloak says 400 when its database is gone
+		}
+		if e.Kind == KindCredentials {
+			e.Advice = t.signIn.Advice
 		}
 		return accessToken{}, e
 	}

@@ -134,7 +134,10 @@ func (s *Server) provenBy(set json.RawMessage, algorithm string, token *jwt.JSON
 
 // keysOf fetches what a cluster's issuer publishes.
 func (s *Server) keysOf(issuer string) (json.RawMessage, error) {
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := s.cluster
+	if client == nil {
+		client = &http.Client{Timeout: 10 * time.Second}
+	}
 	fetch := func(address string, into any) error {
 		resp, err := client.Get(address) //nolint:noctx // bounded by the client's timeout
 		if err != nil {

@@ -70,6 +70,8 @@ type Server struct {
 	key      *ecdsa.PrivateKey
 	http     *httptest.Server
 
+	cluster *http.Client // asks the issuers of clusters
+
 	mu      sync.Mutex
 	main    *realm
 	realms  map[string]*realm

@@ -6,6 +6,7 @@ package keycloak
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -143,6 +144,15 @@ func (s *Server) EditClient(clientID string, members map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.Copy(s.main.must(clientID).rep, members)
+}
+
+// TrustCluster makes an identity provider in the first realm that stands for a Kubernetes cluster. Its issuer
+// is asked by the client given.
+func (s *Server) TrustCluster(alias, issuer string, by *http.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cluster = by
+	s.main.providers = append(s.main.providers, identityProvider{alias: alias, issuer: issuer})
 }
 
 // SetRoles changes the rights of a client's service account.

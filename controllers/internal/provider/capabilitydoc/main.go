@@ -43,7 +43,6 @@ func rows() []row {
 		{"update", "registrations can be changed", func(c provider.Capabilities) string { return string(c.Update) }},
 		{"delete", "registrations can be deleted", func(c provider.Capabilities) string { return string(c.Delete) }},
 		{"restore", "a lost registration comes back with the same id and secret", func(c provider.Capabilities) string { return string(c.Restore) }},
-		{"adoption", "a registration that nobody owns can be taken over", func(c provider.Capabilities) string { return string(c.Adoption) }},
 		{"audienceModes", "modes of `spec.audience` that the operator can bring about", func(c provider.Capabilities) string { return list(c.AudienceModes) }},
 		{"audienceCheck", "a token must name the asking client in `aud`", func(c provider.Capabilities) string { return string(c.AudienceCheck) }},
 		{"scopeCheck", "a token must have a scope of the asking client", func(c provider.Capabilities) string { return string(c.ScopeCheck) }},
@@ -80,11 +79,11 @@ func write(w io.Writer, dialects []provider.Dialect) {
 	line("%s", head)
 	line("%s", rule)
 	for _, r := range rows() {
-		cells := "| `" + r.name + "` | " + r.means + " |"
+		cells := []string{"`" + r.name + "`", r.means}
 		for _, d := range dialects {
-			cells += " " + r.value(d.Capabilities) + " |"
+			cells = append(cells, r.value(d.Capabilities))
 		}
-		line("%s", cells)
+		line("| %s |", strings.Join(cells, " | "))
 	}
 	line("")
 	line("With `registration: Manual` the last column says what the operator can do there; what the server makes of")

@@ -42,7 +42,6 @@ func capabilities() provider.Capabilities {
 		Update:           provider.Supported,
 		Delete:           provider.Supported,
 		Restore:          provider.Supported,
-		Adoption:         provider.Supported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckIgnored,
 		ScopeCheck:       provider.CheckEnforced,

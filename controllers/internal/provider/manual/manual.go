@@ -26,7 +26,6 @@ func capabilities() provider.Capabilities {
 		Update:           provider.Unsupported,
 		Delete:           provider.Unsupported,
 		Restore:          provider.Unsupported,
-		Adoption:         provider.Unsupported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckUnknown,
 		ScopeCheck:       provider.CheckUnknown,

@@ -36,7 +36,6 @@ func atBest() provider.Capabilities {
 		Update:           provider.SupportUnknown,
 		Delete:           provider.SupportUnknown,
 		Restore:          provider.Unsupported,
-		Adoption:         provider.Unsupported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckUnknown,
 		ScopeCheck:       provider.CheckUnknown,

@@ -76,7 +76,7 @@ func troubles() map[string]trouble {
 func (s *suite) troubles() map[string]trouble {
 	all := troubles()
 	if s.h.Slow {
-		few := []string{"answer lost", "429", "500 gossip"}
+		few := []string{"answer lost", "500 gossip"}
 		maps.DeleteFunc(all, func(name string, _ trouble) bool { return !slices.Contains(few, name) })
 	}
 	return all
