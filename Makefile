@@ -35,7 +35,7 @@ generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the 
 	mkdir -p docs/reference
 	$(TOOL_BIN)/crd-ref-docs --log-level=ERROR --config=hack/api-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	$(TOOL_BIN)/helm-docs --log-level=warning --chart-search-root=charts
-	go run ./controllers/internal/provider/capabilitydoc > docs/servers/capabilities.md
+	go run ./controllers/internal/provider/capabilitydoc > docs/servers/capabilities.md.new && mv docs/servers/capabilities.md.new docs/servers/capabilities.md
 
 .PHONY: fmt
 fmt: golangci-lint ## Format the Go files (gofumpt, gci).

@@ -86,7 +86,7 @@ func TestBadServers(t *testing.T) {
 				w.update(s)
 			},
 			condition: v1alpha1.ConditionAuthenticated, value: metav1.ConditionFalse, reason: v1alpha1.ReasonSecretNotFound,
-			says: "has no key client_secret", stalled: true,
+			says: "needs client_secret", stalled: true,
 		},
 		"missing rights": {
 			prepare:   func(w *world) { w.idp.SetRoles(operatorID, "view-clients") },

@@ -33,19 +33,11 @@ func (s *clientScope) Keep(ctx context.Context, issued provider.Issued) error {
 	if s.record == nil {
 		return nil // at deletion: what was issued goes with the registration
 	}
+	before := s.record.State
 	s.keep(s.record, issued)
 	err := s.store.SaveRecord(ctx, s.record)
-	if apierrors.IsConflict(err) {
-		// Somebody else wrote meanwhile, a fence perhaps. It is no reason to lose a registration: if it is
-		// still this attempt's record, what the server said goes in all the same.
-		fresh, loadErr := s.store.LoadRecord(ctx, s.id())
-		if loadErr != nil || fresh == nil || fresh.Attempt != s.record.Attempt || (fresh.ClientID != "" && fresh.ClientID != s.record.ClientID) {
-			return err
-		}
-		s.keep(fresh, issued)
-		if err = s.store.SaveRecord(ctx, fresh); err == nil {
-			s.record = fresh
-		}
+	if apierrors.IsConflict(err) && !issued.Intent {
+		err = s.keepAllTheSame(ctx, issued, before, err)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping what the server answered: %w", err)
@@ -54,19 +46,40 @@ func (s *clientScope) Keep(ctx context.Context, issued provider.Issued) error {
 	return nil
 }
 
+// keepAllTheSame writes an answer although somebody else wrote meanwhile, a fence perhaps:
+// that is no reason to lose a registration. It does not if they took an answer, too.
+func (s *clientScope) keepAllTheSame(ctx context.Context, issued provider.Issued, before provider.Secret, conflict error) error {
+	fresh, err := s.store.LoadRecord(ctx, s.id())
+	if err != nil || fresh == nil || fresh.Attempt != s.record.Attempt || fresh.State != before {
+		return conflict
+	}
+	s.keep(fresh, issued)
+	if err := s.store.SaveRecord(ctx, fresh); err != nil {
+		return err
+	}
+	s.record = fresh
+	return nil
+}
+
 // keep takes what was issued into a record. A secret is staged until it is verified.
 func (s *clientScope) keep(record *credential.StoredRecord, issued provider.Issued) {
-	if issued.ClientID != "" {
-		record.ClientID = issued.ClientID
+	now := s.clock.Now().UTC().Truncate(issuedPrecision)
+	if issued.ClientID != "" && issued.ClientID != record.ClientID {
+		record.ClientID, record.RegisteredAt = issued.ClientID, now
 	}
 	if issued.State != "" {
 		record.State = issued.State
 	}
 	active := record.Active()
-	if issued.Secret == "" || issued.Secret == active.Secret || active.Method() != provider.ClientSecret {
-		return
+	switch {
+	case issued.Secret == "" || active.Method() != provider.ClientSecret:
+	case issued.Secret != active.Secret:
+		record.Next = &credential.Value{Secret: issued.Secret, IssuedAt: now, ExpiresAt: issued.SecretExpiresAt}
+	case record.Next != nil:
+		record.Next.ExpiresAt = issued.SecretExpiresAt
+	default:
+		record.Current.ExpiresAt = issued.SecretExpiresAt
 	}
-	record.Next = &credential.Value{Secret: issued.Secret, IssuedAt: s.clock.Now().UTC().Truncate(issuedPrecision), ExpiresAt: issued.SecretExpiresAt}
 }
 
 // Prove asks the server's introspection endpoint whether it accepts a credential of the record.

@@ -145,7 +145,7 @@ func (s *serverScope) verifyIssuer(context.Context) (outcome, error) {
 func (s *serverScope) project(ctx context.Context) (outcome, error) {
 	return outcome{}, s.store.SaveServer(ctx, credential.WebhookServer{
 		Name: s.object.Name, UID: string(s.object.UID), Issuer: s.object.Spec.Issuer,
-		IntrospectionEndpoint: s.object.Status.Endpoints.Introspection, HostHeader: hostHeader(s.object),
+		IntrospectionEndpoint: s.object.Status.Endpoints.Introspection, HostHeader: hostHeaderFor(s.object, s.object.Status.Endpoints.Introspection),
 		CA: string(s.conn.ca), Timeout: callTimeout(s.object), Namespaces: s.namespaces,
 	})
 }

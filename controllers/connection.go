@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ func (s *sessions) connect(ctx context.Context, server *v1alpha1.ClusterAuthoriz
 	}
 	c.http, err = provider.NewHTTPClient(provider.HTTPOptions{
 		HostHeader: hostHeader(server),
+		HostFor:    connectionURL(server),
 		CAPEM:      c.ca,
 		Timeout:    callTimeout(server),
 		Wrap:       s.transport,
@@ -126,6 +128,16 @@ func hostHeader(server *v1alpha1.ClusterAuthorizationServer) string {
 	_, rest, _ := strings.Cut(server.Spec.Issuer, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	return host
+}
+
+// hostHeaderFor is the host that calls of an endpoint carry: one on another host has a name of its own.
+func hostHeaderFor(server *v1alpha1.ClusterAuthorizationServer, endpoint string) string {
+	at, err := url.Parse(endpoint)
+	to, errTo := url.Parse(connectionURL(server))
+	if err != nil || errTo != nil || at.Host != to.Host {
+		return ""
+	}
+	return hostHeader(server)
 }
 
 // callTimeout bounds one call to a server.

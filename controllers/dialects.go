@@ -6,24 +6,17 @@ package controllers
 import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/duende"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/all"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/manual"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/oauth"
 )
 
-// dialects are the kinds of servers that clients are registered with. Another one is
-// another line.
+// dialects are the kinds of servers that clients are registered with, by name.
 func dialects() map[string]provider.Dialect {
-	all := map[string]provider.Dialect{}
-	for _, d := range []provider.Dialect{
-		keycloak.Dialect(),
-		duende.Dialect(),
-		oauth.Dialect(),
-	} {
-		all[d.Name] = d
+	named := map[string]provider.Dialect{}
+	for _, d := range all.Dialects() {
+		named[d.Name] = d
 	}
-	return all
+	return named
 }
 
 // settings are what a server's object says to its dialect.

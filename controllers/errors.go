@@ -38,15 +38,12 @@ func ofProvider(err error, server string) error {
 		return worldMustChange(time.Minute, v1alpha1.ReasonIssuerNotFound,
 			"What clients are registered with at ClusterAuthorizationServer %s is not there (%s).%s %s", server, e.Op, said, cmp.Or(e.Advice, "Is the address right, and the realm still there?"))
 	case provider.KindUnsupported:
-		return userMustAct(v1alpha1.ReasonRegistrationUnsupported, "The authorization server can't %s: %s. %s", e.Op, unwrapped(e), e.Advice)
+		return userMustAct(v1alpha1.ReasonRegistrationUnsupported, "The authorization server can't %s: %s.%s", e.Op, unwrapped(e), after(e.Advice))
 	case provider.KindAmbiguous:
-		return userMustAct(v1alpha1.ReasonRegistrationAmbiguous,
-			"The answer to a registration was lost, and the server has no way to look whether it was made. Either look there for a client with software_id %s and delete it, or make sure that there is none; then `kubectl annotate` this object with %s=%s to register again.",
-			e.Subject, v1alpha1.AnnotationRegisterAgain, e.Subject)
+		return userMustAct(v1alpha1.ReasonRegistrationAmbiguous, "The answer to a registration was lost, and the server has no way to look whether it was made.")
 	case provider.KindAccessLost:
 		return userMustAct(v1alpha1.ReasonRegistrationAccessLost,
-			"The server still knows the client, and no longer takes the registration access token that gave access to it (%s).%s %s",
-			e.Op, said, cmp.Or(e.Advice, "Its credential works, and nothing can be read, changed or deleted by it. Delete this object, and the client at the server, and create the object anew."))
+			"The server still knows the client, and no longer takes the registration access token that gave access to it (%s).%s%s", e.Op, said, after(e.Advice))
 	case provider.KindTokenClientNotFound:
 		return userMustAct(v1alpha1.ReasonTokenClientNotFound,
 			"Token client %q does not exist at the server, so no token of it can name this API. Create it there, or take it out of spec.audience.tokenClients here or spec.keycloak.tokenClients of ClusterAuthorizationServer %s.", e.Subject, server)
@@ -62,10 +59,18 @@ func ofProvider(err error, server string) error {
 		return worldMustChange(max(e.RetryAfter, time.Second), v1alpha1.ReasonRateLimited,
 			"The authorization server, or the limits of ClusterAuthorizationServer %s, ask to wait (%s).", server, e.Op)
 	case provider.KindServer:
-		return tryAgain(v1alpha1.ReasonServerError, err, "The authorization server is in trouble (%s).%s It is asked again; nothing is lost.", e.Op, said)
+		return tryAgain(v1alpha1.ReasonServerError, err, "The authorization server is in trouble (%s).%s It is asked again; nothing is lost.%s", e.Op, said, after(e.Advice))
 	default:
 		return err
 	}
+}
+
+// after is a sentence that follows another one, if there is one.
+func after(sentence string) string {
+	if sentence == "" {
+		return ""
+	}
+	return " " + sentence
 }
 
 // unwrapped is what a provider says of a thing that can't be done.
@@ -78,11 +83,25 @@ func unwrapped(e *provider.Error) string {
 
 // ofRegistration is ofProvider, for what befalls this client's registration.
 func (s *clientScope) ofRegistration(err error) error {
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindAmbiguous {
-		s.object.Status.RegistrationAttempt = e.Subject
-	}
+	var e *provider.Error
 	if s.record != nil && s.record.ClientID != "" {
 		s.object.Status.ClientID = s.record.ClientID
+	}
+	deleted := !s.object.DeletionTimestamp.IsZero()
+	switch errors.As(err, &e); {
+	case e == nil:
+	case e.Kind == provider.KindAmbiguous:
+		s.object.Status.RegistrationAttempt = e.Subject
+		return userMustAct(v1alpha1.ReasonRegistrationAmbiguous,
+			"The answer to a registration was lost, and the server has no way to look whether it was made. Look there for a client with software_id %s (a server that keeps none shows it by its name, %s) and delete it; if there is none, or it is gone, `kubectl annotate --overwrite` this object with %s=%s, and it goes on.",
+			e.Subject, cmp.Or(s.object.Spec.DisplayName, ownerMark(s.config.Instance, s.object.Namespace, s.object.Name)), v1alpha1.AnnotationRegisterAgain, e.Subject)
+	case deleted && (e.Kind == provider.KindUnsupported || e.Kind == provider.KindAccessLost):
+		s.object.Status.RegistrationAttempt = s.desired.Attempt
+		return userMustAct(v1alpha1.ReasonManagementUnsupported,
+			"The registration of %s can't be deleted by the operator (%v). Delete it at the server yourself, then `kubectl annotate --overwrite` this object with %s=%s, and it goes. Or set spec.deletionPolicy Retain, which spec.access.retain of ClusterAuthorizationServer %s must allow.",
+			s.object.Status.ClientID, e, v1alpha1.AnnotationRegisterAgain, s.desired.Attempt, s.server.Name)
+	case e.Kind == provider.KindUnsupported && s.record != nil && s.record.ClientID != "":
+		return userMustAct(v1alpha1.ReasonManagementUnsupported, "The authorization server can't %s: %s.%s", e.Op, unwrapped(e), after(e.Advice))
 	}
 	return ofProvider(err, s.server.Name)
 }

@@ -41,6 +41,8 @@ type clientScope struct {
 	desired provider.Desired
 	// can is what servers of this kind can do.
 	can provider.Capabilities
+	// broughtVersion is the resourceVersion of the Secret that the user brings.
+	broughtVersion string
 	// audienceRefused is why the audience can't be as declared.
 	audienceRefused error
 }

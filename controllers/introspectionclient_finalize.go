@@ -38,8 +38,10 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 	if err := s.store.DeleteClient(ctx, s.id()); err != nil {
 		return outcome{}, err
 	}
-	if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
-		return outcome{}, err
+	if s.record == nil || s.record.ServiceAccount {
+		if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
+			return outcome{}, err
+		}
 	}
 	if !retain && !s.foreignRecord() { // a retained record gives the object, made anew, the same credentials
 		if err := s.store.DeleteRecord(ctx, s.id()); err != nil {
@@ -67,6 +69,9 @@ func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err
 	if s.retained() {
 		return true, nil
 	}
+	if s.server != nil && isManual(s.server) {
+		return false, nil // nothing is registered by us
+	}
 	if s.server == nil || s.server.Status.Endpoints == nil {
 		if s.record == nil {
 			return false, nil // nothing is registered before there is a record, and no server was ever reached
@@ -81,6 +86,9 @@ func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err
 		return false, err
 	}
 	s.can = s.sessions.dialect(s.server).Capabilities
+	if s.record != nil && choosesIDs(s.can) && s.record.Attempt == s.object.Annotations[v1alpha1.AnnotationRegisterAgain] {
+		return false, nil // its people say that nothing is left there
+	}
 	if s.desired, err = s.deleted(); err != nil {
 		return false, err
 	}

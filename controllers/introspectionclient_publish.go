@@ -20,10 +20,9 @@ import (
 // webhook, then in the Secret that workloads mount.
 func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	if s.object.Spec.Endpoint == v1alpha1.EndpointServer && s.settling() {
-		return outcome{}, worldMustChange(propagationPause, v1alpha1.ReasonPropagating,
+		return outcome{}, worldMustChange(s.untilSettled(1), v1alpha1.ReasonPropagating,
 			"Not every part of the server knows the credential yet: it is published at %s.", s.record.SettledAt.UTC().Format(time.RFC3339))
 	}
-	before := s.record.Current
 	if s.record.Next != nil {
 		s.record.Current, s.record.Next = s.record.Next, nil
 	}
@@ -38,10 +37,8 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	if err := s.store.SaveClient(ctx, s.record.Project()); err != nil {
 		return outcome{}, err
 	}
-	if before != nil && before.ServiceAccount != "" && s.record.Current.ServiceAccount == "" {
-		if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
-			return outcome{}, err
-		}
+	if err := s.dropServiceAccount(ctx); err != nil {
+		return outcome{}, err
 	}
 	mounted, value, err := s.mounted()
 	if err != nil {
@@ -61,7 +58,10 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	issuedAt := metav1.NewTime(value.IssuedAt)
 	s.object.Status.Binding = &v1alpha1.LocalReference{Name: mounted.Name}
 	s.object.Status.Credential = &v1alpha1.ClientCredential{
-		Fingerprint: value.Fingerprint(), IssuedAt: &issuedAt, Method: v1alpha1.AuthenticationMethod(s.record.Current.Method()),
+		IssuedAt: &issuedAt, Method: v1alpha1.AuthenticationMethod(s.record.Current.Method()),
+	}
+	if !value.IsBrought() { // a weak one could be guessed from it
+		s.object.Status.Credential.Fingerprint = value.Fingerprint()
 	}
 	if expires := s.record.Current.ExpiresAt; !expires.IsZero() {
 		at := metav1.NewTime(expires)
@@ -93,19 +93,36 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 		}
 	}
 	content.ClientSecret, content.PrivateKey, content.KeyID = value.Secret, value.PrivateKey, value.KeyID
-	keys := credential.Keys{}
-	if k := spec.Secret.Keys; k != nil {
-		keys = credential.Keys{
-			ClientID: string(k.ClientID), ClientSecret: string(k.ClientSecret),
-			PrivateKey: string(k.PrivateKey), KeyID: string(k.KeyID), Issuer: string(k.Issuer),
-			IntrospectionEndpoint: string(k.IntrospectionEndpoint), CACertificate: string(k.CACertificate),
-		}
-	}
 	return credential.MountedSecret{
-		Object: s.id(), Name: s.secretName(), Data: content.Data(keys),
+		Object: s.id(), Name: s.secretName(), Data: content.Data(s.keys()),
 		OwnerReference: *metav1.NewControllerRef(s.object, v1alpha1.GroupVersion.WithKind("IntrospectionClient")),
 		Labels:         stringMap(spec.Secret.Labels), Annotations: stringMap(spec.Secret.Annotations),
 	}, value, nil
+}
+
+// keys are those of the mounted Secret that the object renames.
+func (s *clientScope) keys() credential.Keys {
+	k := s.object.Spec.Secret.Keys
+	if k == nil {
+		return credential.Keys{}
+	}
+	return credential.Keys{
+		ClientID: string(k.ClientID), ClientSecret: string(k.ClientSecret),
+		PrivateKey: string(k.PrivateKey), KeyID: string(k.KeyID), Issuer: string(k.Issuer),
+		IntrospectionEndpoint: string(k.IntrospectionEndpoint), CACertificate: string(k.CACertificate),
+	}
+}
+
+// dropServiceAccount deletes the client's ServiceAccount when no credential is one any more.
+func (s *clientScope) dropServiceAccount(ctx context.Context) error {
+	if !s.record.ServiceAccount || s.record.Current.ServiceAccount != "" {
+		return nil
+	}
+	if err := s.store.DeleteServiceAccount(ctx, s.id()); err != nil {
+		return err
+	}
+	s.record.ServiceAccount = false
+	return s.store.SaveRecord(ctx, s.record)
 }
 
 // stringMap takes the names off the values' types.

@@ -24,8 +24,13 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, s.ofRegistration(err)
 	}
+	if observed.Overlap != "" && s.server.Status.Capabilities.Overlap == string(provider.OverlapUnknown) {
+		s.sessions.look(s.server)
+	}
 	if s.refusedBefore() && observed.Exists && !slices.Contains(observed.Drift, provider.DriftSecret) {
-		observed.Drift = append(observed.Drift, provider.DriftSecret) // the server shows no secrets, but it refused ours
+		if err := s.afterRefusal(ctx, &observed); err != nil {
+			return outcome{}, err
+		}
 	}
 	decision := plan.Decide(plan.Input{
 		ClientID: s.desired.ClientID, Owner: s.desired.Owner,
@@ -37,7 +42,7 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 	case plan.Refuse:
 		return outcome{}, userMustAct(v1alpha1.ReasonOwnershipConflict, "%s", upperFirst(decision.Message))
 	case plan.Create:
-		if err = s.beginAgain(ctx, decision); err == nil {
+		if err = s.beginAgain(ctx); err == nil {
 			registration, err = s.session.Create(ctx, s.desired, s)
 		}
 	case plan.Update:
@@ -62,19 +67,44 @@ func (s *clientScope) refusedBefore() bool {
 	return verified != nil && verified.Reason == v1alpha1.ReasonNotYetAccepted && !s.settling()
 }
 
-// beginAgain prepares a registration in place of one that is gone, where the server
-// chooses ids and secrets: nothing of the old one is good any more.
-func (s *clientScope) beginAgain(ctx context.Context, decision plan.Plan) error {
-	if !choosesIDs(s.can) || !decision.Restores {
+// afterRefusal puts a credential right that the server refused when it was asked last.
+func (s *clientScope) afterRefusal(ctx context.Context, observed *provider.Observation) error {
+	if !choosesIDs(s.can) {
+		observed.Drift = append(observed.Drift, provider.DriftSecret) // the server shows no secrets, but it refused ours
 		return nil
+	}
+	if observed.Unmanaged || s.record.Active().Method() != provider.ClientSecret {
+		return nil
+	}
+	// It chooses secrets itself, and may have ended this one: it is asked for another.
+	another := s.desired
+	another.Credentials = provider.Credentials{Current: provider.Credential{Method: provider.ClientSecret}}
+	if _, err := s.session.Rotate(ctx, another, s); err != nil {
+		return s.ofRegistration(err)
+	}
+	var err error
+	s.desired.Credentials, err = s.credentials()
+	return err
+}
+
+// youth is how long a server may need until all of it knows a client that it made.
+const youth = 5 * time.Minute
+
+// beginAgain prepares a registration in place of one that is gone, where the server
+// chooses ids and secrets: nothing of the old one is good any more. One that was made just
+// now, and never worked, may only be unknown to a part of the server.
+func (s *clientScope) beginAgain(ctx context.Context) error {
+	if !choosesIDs(s.can) || s.record.ClientID == "" {
+		return nil
+	}
+	if s.record.Current == nil && s.clock.Since(s.record.RegisteredAt) < youth {
+		return worldMustChange(propagationPause, v1alpha1.ReasonNotYetAccepted, "The server does not know client %s yet, which it made at %s. It is asked again.", s.record.ClientID, s.record.RegisteredAt.Format(time.RFC3339))
 	}
 	next, err := credential.New(s.record.Active().Method(), true, s.id(), s.clock.Now())
 	if err != nil {
 		return fmt.Errorf("making a credential: %w", err)
 	}
-	s.record.ClientID, s.record.RegistrationID, s.record.State = "", "", ""
-	s.record.Attempt = newAttempt()
-	s.record.Current, s.record.Next = nil, &next
+	s.record.BeginAgain(newAttempt(), next)
 	if err := s.store.SaveRecord(ctx, s.record); err != nil {
 		return err
 	}

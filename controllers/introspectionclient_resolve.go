@@ -80,7 +80,7 @@ func (s *clientScope) resolveServer(ctx context.Context) error {
 	if ready.Status != "True" {
 		return othersFirst(30*time.Second, v1alpha1.ReasonServerNotReady, "ClusterAuthorizationServer %s is not Ready (%s): %s", s.server.Name, ready.Reason, ready.Message)
 	}
-	if s.server.Status.Capabilities == nil {
+	if s.server.Status.Capabilities == nil || len(s.server.Status.Capabilities.AuthenticationMethods) == 0 {
 		return othersFirst(30*time.Second, v1alpha1.ReasonServerNotReady, "What ClusterAuthorizationServer %s can do was not looked at yet.", s.server.Name)
 	}
 	s.can = s.sessions.dialect(s.server).Capabilities

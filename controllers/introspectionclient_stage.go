@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
@@ -34,6 +36,9 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	}
 	lost := record == nil && s.object.Status.ClientID != "" && !isManual(s.server) // a brought credential is read again
 	if record == nil {
+		if err := s.canBeUndone(); err != nil {
+			return outcome{}, err
+		}
 		if record, err = s.newRecord(ctx); err != nil {
 			return outcome{}, err
 		}
@@ -42,7 +47,9 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	record.Server, record.Issuer = s.server.Name, s.server.Spec.Issuer
 	record.Owner = s.desired.Owner
 	record.DeletionPolicy = string(s.object.Spec.DeletionPolicy)
-	s.registerAgain(record)
+	if err := s.registerAgain(record); err != nil {
+		return outcome{}, err
+	}
 	if err := s.stageCredential(ctx, record); err != nil {
 		return outcome{}, err
 	}
@@ -88,20 +95,43 @@ func (s *clientScope) loadRecord(ctx context.Context) (*credential.StoredRecord,
 	return record, err
 }
 
-// continues says that a record is of this object: the same server, and the same
-// client id if the object states one.
+// continues says that a record is of this object: the same server, registered by the
+// same party, and the same client id if the object states one.
 func (s *clientScope) continues(record *credential.StoredRecord) bool {
-	return record.Issuer == s.server.Spec.Issuer &&
+	return record.Issuer == s.server.Spec.Issuer && record.Active().IsBrought() == isManual(s.server) &&
 		(s.object.Spec.ClientID == "" || s.object.Spec.ClientID == record.ClientID)
 }
 
-// registerAgain begins another attempt, if the user says that the one whose answer was
-// lost made nothing, or nothing that is left. The value names the attempt, so that an
-// annotation which stays there does it once.
-func (s *clientScope) registerAgain(record *credential.StoredRecord) {
-	if a := s.object.Annotations[v1alpha1.AnnotationRegisterAgain]; a != "" && a == record.Attempt && record.ClientID == "" {
-		record.Attempt, record.State = newAttempt(), ""
+// canBeUndone refuses what could never be deleted before it is made, where the server was
+// seen to delete nothing.
+func (s *clientScope) canBeUndone() error {
+	if isManual(s.server) || s.server.Status.Capabilities.Delete != string(provider.Unsupported) || s.object.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
+		return nil
 	}
+	return userMustAct(v1alpha1.ReasonManagementUnsupported, "The server lets nobody change or delete what is registered there (RFC 7592), so nothing is registered yet. Set spec.deletionPolicy Retain, which spec.access.retain of ClusterAuthorizationServer %s must allow; the client stays there then, until you delete it at the server.", s.server.Name)
+}
+
+// registerAgain begins another attempt, if the user says that the last one left nothing at
+// the server: its answer was lost, or its client is gone and nobody can look. The value
+// names the attempt, so that an annotation which stays there does it once.
+func (s *clientScope) registerAgain(record *credential.StoredRecord) error {
+	if !s.settled(record) {
+		return nil
+	}
+	next, err := credential.New(provider.Method(s.object.Spec.Authentication.Method), true, s.id(), s.clock.Now())
+	if err != nil {
+		return fmt.Errorf("making a credential: %w", err)
+	}
+	record.BeginAgain(newAttempt(), next)
+	return nil
+}
+
+// settled says that the user settled what became of the last attempt. A client that works
+// is not given up so.
+func (s *clientScope) settled(record *credential.StoredRecord) bool {
+	a := s.object.Annotations[v1alpha1.AnnotationRegisterAgain]
+	return a != "" && a == record.Attempt && choosesIDs(s.can) &&
+		(record.ClientID == "" || !apimeta.IsStatusConditionTrue(s.object.Status.Conditions, v1alpha1.ConditionVerified))
 }
 
 // newRecord is a new client's. If the object had a record once, the secret that its
@@ -113,16 +143,12 @@ func (s *clientScope) newRecord(ctx context.Context) (*credential.StoredRecord, 
 	if s.object.Spec.Endpoint == v1alpha1.EndpointServer {
 		return record, nil
 	}
-	key := ""
-	if s.object.Spec.Secret.Keys != nil {
-		key = string(s.object.Spec.Secret.Keys.ClientSecret)
-	}
-	mounted, err := s.store.MountedSecretValue(ctx, s.id(), s.object.UID, s.secretName(), key)
+	id, mounted, err := s.store.MountedCaller(ctx, s.id(), s.object.UID, s.secretName(), s.keys())
 	if err != nil {
 		return nil, err
 	}
 	if credential.IsOfOurs(mounted) {
-		record.Facade = credential.Value{Secret: mounted, IssuedAt: record.Facade.IssuedAt}
+		record.Facade, record.CallerID = credential.Value{Secret: mounted, IssuedAt: record.Facade.IssuedAt}, id
 	}
 	return record, nil
 }
@@ -134,11 +160,6 @@ func (s *clientScope) stageCredential(ctx context.Context, record *credential.St
 		return s.stageExisting(ctx, record)
 	}
 	method := provider.Method(s.object.Spec.Authentication.Method)
-	if method == provider.ServiceAccountJWT {
-		if err := s.store.EnsureServiceAccount(ctx, s.id()); err != nil {
-			return err
-		}
-	}
 	if (record.Next != nil || record.Current != nil) && record.Active().Method() == method {
 		return nil
 	}
@@ -149,6 +170,12 @@ func (s *clientScope) stageCredential(ctx context.Context, record *credential.St
 	next, err := credential.New(method, choosesIDs(s.can), s.id(), s.clock.Now())
 	if err != nil {
 		return fmt.Errorf("making a credential: %w", err)
+	}
+	if method == provider.ServiceAccountJWT {
+		if err := s.store.EnsureServiceAccount(ctx, s.id()); err != nil {
+			return err
+		}
+		record.ServiceAccount = true
 	}
 	record.Next = &next
 	return nil
@@ -164,12 +191,15 @@ func (s *clientScope) stageExisting(ctx context.Context, record *credential.Stor
 		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretNotFound,
 			"Secret %s (spec.existingSecretName) does not exist yet. It needs client_id and client_secret of the client that is registered at the server, or client_id, private_key.pem and key_id.", name)
 	case errors.Is(err, credential.ErrNotACredential):
-		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) can't be used: %v.", name, err)
+		return userMustAct(v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) can't be used: %v.", name, err)
 	case err != nil:
 		return err
 	}
+	if _, err := proofOf(record.Proof(value), s.server.Spec.Issuer, s.config.WebhookNamespace, s.sessions.mint); err != nil {
+		return userMustAct(v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) can't be used: %v.", name, err)
+	}
 	if method := provider.Method(s.object.Spec.Authentication.Method); value.Method() != method {
-		return worldMustChange(existingPause, v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) holds a credential for %s, and spec.authentication.method says %s. Make them agree.", name, value.Method(), method)
+		return userMustAct(v1alpha1.ReasonExistingSecretInvalid, "Secret %s (spec.existingSecretName) holds a credential for %s, and spec.authentication.method says %s. Make them agree.", name, value.Method(), method)
 	}
 	switch {
 	case record.Current != nil && record.Current.Same(value):
@@ -180,5 +210,6 @@ func (s *clientScope) stageExisting(ctx context.Context, record *credential.Stor
 	if record.Current == nil {
 		record.ClientID = value.ClientID
 	}
+	s.broughtVersion = value.Version
 	return nil
 }

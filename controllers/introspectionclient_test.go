@@ -385,6 +385,16 @@ func TestAResyncThatFindsNothingWritesNothing(t *testing.T) {
 	for i := range 3 {
 		w.ready(w.clientObject(fmt.Sprintf("orders-%d", i)))
 	}
+	w.eventually("the server's status shows what its clients have shown", func(ctx context.Context) error {
+		server := w.serverObject()
+		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(server), server); err != nil {
+			return err
+		}
+		if overlap := server.Status.Capabilities.Overlap; overlap != "None" {
+			return errors.New(overlap)
+		}
+		return nil
+	})
 	stop()
 	calls := len(w.idp.Calls())
 	recorder := &recorder{}

@@ -31,23 +31,35 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	switch {
 	case errors.Is(err, introspect.ErrCredentialsRefused):
 		return outcome{}, s.refused(err)
+	case err != nil && active.ServiceAccount != "": // somebody may have deleted it
+		err = errors.Join(err, s.store.EnsureServiceAccount(ctx, s.id()))
+		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token: %v. It is asked again.", err)
 	case err != nil:
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token: %v. It is asked again.", err)
 	}
+	s.object.Status.RegistrationAttempt = ""
 	s.seeJWTs(ctx, active)
+	if isManual(s.server) {
+		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("The server answered an introspection with the credential in Secret %s, resourceVersion %s.", s.object.Spec.ExistingSecretName, s.broughtVersion)}, nil
+	}
 	return outcome{v1alpha1.ReasonSucceeded, "The server answered an introspection with these credentials."}, nil
 }
 
 // refused says what it means that the server does not take the credentials.
 func (s *clientScope) refused(err error) error {
 	if isManual(s.server) {
-		return worldMustChange(existingPause, v1alpha1.ReasonCredentialsRefused,
+		return userMustAct(v1alpha1.ReasonCredentialsRefused,
 			"The server refuses the credential in Secret %s (client id %s) at its introspection endpoint. Put the one there that is registered at the server.%s",
 			s.object.Spec.ExistingSecretName, s.record.Proof(s.record.Active()).ClientID, s.goesOn())
 	}
 	if s.settling() {
-		return worldMustChange(propagationPause, v1alpha1.ReasonPropagating,
+		return worldMustChange(s.untilSettled(4), v1alpha1.ReasonPropagating,
 			"Not every part of the server knows the registration yet: it may take until %s. It is asked again.", s.record.SettledAt.UTC().Format(time.RFC3339))
+	}
+	if choosesIDs(s.can) {
+		s.object.Status.RegistrationAttempt = s.record.Attempt
+		return tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the credential that it gave client %s at its introspection endpoint; it is asked again. If the client is gone there, have it registered again: `kubectl annotate --overwrite` this object with %s=%s.",
+			s.record.ClientID, v1alpha1.AnnotationRegisterAgain, s.record.Attempt)
 	}
 	return tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the registered credentials at its introspection endpoint yet; it is asked again.")
 }
@@ -60,13 +72,18 @@ func (s *clientScope) goesOn() string {
 	return " The one before it is in use for as long as the server takes it."
 }
 
+// untilSettled is a part of the time that the server may need, and not too short.
+func (s *clientScope) untilSettled(parts int) time.Duration {
+	return max(s.record.SettledAt.Sub(s.clock.Now())/time.Duration(parts), propagationPause)
+}
+
 // settling says that the server may not know everywhere of what was written.
 func (s *clientScope) settling() bool { return s.clock.Now().Before(s.record.SettledAt) }
 
-// seeJWTs finds out whether the server introspects JWTs, if nobody knows: some refuse
+// seeJWTs finds out whether the server introspects JWTs, unless it was seen to: some refuse
 // to, and a policy that waits for their answer would wait for ever.
 func (s *clientScope) seeJWTs(ctx context.Context, active credential.Value) {
-	if s.session.introspectsJWTs() != provider.SupportUnknown {
+	if s.session.introspectsJWTs() == provider.Supported {
 		return
 	}
 	switch err := s.ask(ctx, active, shapedLikeJWT(s.server.Spec.Issuer, s.clock.Now())); {

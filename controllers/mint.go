@@ -25,6 +25,10 @@ import (
 const (
 	mintLife  = time.Hour
 	mintLimit = 10 * time.Second
+	// mintPause is when a renewal that failed is tried again, and mintMargin how long a token must
+	// live still to be given out.
+	mintPause  = 10 * time.Second
+	mintMargin = 5 * time.Second
 )
 
 // mint makes tokens of ServiceAccounts (TokenRequest), and keeps each for half its life.
@@ -46,19 +50,20 @@ func newMint(c client.SubResourceClientConstructor, now clock.PassiveClock) *min
 	return &mint{subresource: c, clock: now, tokens: map[string]minted{}}
 }
 
-// token is one of a ServiceAccount, for exactly one audience. While the API server is
-// away an older one is given out as long as it lives.
+// token is one of a ServiceAccount, for exactly one audience. From half its life on it is
+// renewed behind the caller's back: the API server may be away, or slow, for the other half.
 func (m *mint) token(ctx context.Context, namespace, name, audience string) (provider.Secret, error) {
 	key := namespace + "/" + name + " " + audience
-	m.mu.Lock()
-	have := m.tokens[key]
-	m.mu.Unlock()
 	now := m.clock.Now()
+	have := m.have(key)
 	if now.Before(have.renewAt) {
 		return have.token, nil
 	}
 	// Detached: whoever asked first may go away before the others do.
 	made := m.flights.DoChan(key, func() (any, error) { return nil, m.make(context.WithoutCancel(ctx), key, namespace, name, audience) })
+	if now.Before(have.expireAt.Add(-mintMargin)) {
+		return have.token, nil
+	}
 	var err error
 	select {
 	case result := <-made:
@@ -66,13 +71,29 @@ func (m *mint) token(ctx context.Context, namespace, name, audience string) (pro
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	m.mu.Lock()
-	have = m.tokens[key]
-	m.mu.Unlock()
-	if err != nil && !now.Before(have.expireAt) {
+	if err != nil {
 		return "", fmt.Errorf("asking for a token of ServiceAccount %s/%s: %w", namespace, name, err)
 	}
-	return have.token, nil
+	return m.have(key).token, nil
+}
+
+func (m *mint) have(key string) minted {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tokens[key]
+}
+
+// later puts off the renewal of a token that could not be renewed, for as long as it lives.
+func (m *mint) later(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if have, ok := m.tokens[key]; ok {
+		have.renewAt = m.clock.Now().Add(mintPause)
+		if have.renewAt.After(have.expireAt.Add(-mintMargin)) {
+			have.renewAt = have.expireAt.Add(-mintMargin)
+		}
+		m.tokens[key] = have
+	}
 }
 
 func (m *mint) make(ctx context.Context, key, namespace, name, audience string) error {
@@ -84,6 +105,7 @@ func (m *mint) make(ctx context.Context, key, namespace, name, audience string) 
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	if err := m.subresource.SubResource("token").Create(ctx, account, request); err != nil {
+		m.later(key)
 		return err
 	}
 	expires := request.Status.ExpirationTimestamp.Time

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/test/idp/duende"
-	"github.com/introspection-dev/introspection-operator/test/idp/fault"
 	"github.com/introspection-dev/introspection-operator/test/idp/oauth"
 )
 
@@ -160,179 +157,6 @@ func TestScopesAreGranted(t *testing.T) {
 	w.condition(none, v1alpha1.ConditionAudienceMapped, metav1.ConditionFalse, v1alpha1.ReasonNoScopes)
 }
 
-func TestOAuthIsReadyAndRestored(t *testing.T) {
-	w := newWorld(t)
-	idp, server := w.oauthServer(oauth.Options{NewRegistrationToken: true})
-	w.create(server)
-	stop := w.start(nil)
-	c := w.clientObject("orders", scoped)
-	w.create(c)
-	w.ready(c)
-	first, mounted := w.record(c), w.secret(w.tenant, "orders")
-	if len(idp.Registered()) != 1 || first.ClientID != idp.Registered()[0] || c.Status.ClientID != first.ClientID {
-		t.Fatalf("registered %q, recorded %q, told %q", idp.Registered(), first.ClientID, c.Status.ClientID)
-	}
-	if !strings.Contains(first.State.Reveal(), "registration_access_token") {
-		t.Error("the record lacks the whole answer")
-	}
-	w.eventually("the server shows that it introspects JWTs", func(ctx context.Context) error {
-		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(server), server); err != nil {
-			return err
-		}
-		if jwt := server.Status.Capabilities.TokenForms.JWT; jwt != "Yes" {
-			return errors.New(jwt)
-		}
-		return nil
-	})
-	stop()
-	if !idp.Remove(first.ClientID) {
-		t.Fatal("there was nothing to remove")
-	}
-	w.start(nil)
-	w.eventually("it is registered again", func(ctx context.Context) error {
-		if again := w.recordNow(ctx, c); again.ClientID == "" || again.ClientID == first.ClientID || again.Current == nil {
-			return fmt.Errorf("client id %q", again.ClientID)
-		}
-		return nil
-	})
-	if again := w.secret(w.tenant, "orders"); again.ResourceVersion != mounted.ResourceVersion {
-		t.Error("workloads got another Secret")
-	}
-	if err := w.kube.Delete(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	w.gone(c)
-	if left := idp.Registered(); len(left) != 0 {
-		t.Errorf("left at the server: %q", left)
-	}
-}
-
-// The answer to a registration is lost, and nobody can look: it is never made twice, and
-// whoever looked says how to go on.
-func TestOAuthAmbiguousRegistration(t *testing.T) {
-	w := newWorld(t)
-	idp, server := w.oauthServer(oauth.Options{})
-	remove := idp.Inject(fault.Fault{Match: func(c fault.Call) bool {
-		return c.Method == http.MethodPost && strings.Contains(c.Body, "software_id")
-	}, Drop: true})
-	w.create(server)
-	w.start(nil)
-	c := w.clientObject("orders")
-	w.create(c)
-	words := w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonRegistrationAmbiguous)
-	if len(idp.Registered()) != 1 || c.Status.RegistrationAttempt == "" || !strings.Contains(words, c.Status.RegistrationAttempt) {
-		t.Fatalf("registered %q, attempt %q: %s", idp.Registered(), c.Status.RegistrationAttempt, words)
-	}
-	remove()
-	idp.Remove(idp.Registered()[0])
-	c.Annotations = map[string]string{v1alpha1.AnnotationRegisterAgain: c.Status.RegistrationAttempt}
-	if err := w.kube.Update(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	w.ready(c)
-	if n := len(idp.Registered()); n != 1 || c.Status.RegistrationAttempt != "" {
-		t.Errorf("%d registrations, attempt %q", n, c.Status.RegistrationAttempt)
-	}
-}
-
-func TestOAuthWithoutManagement(t *testing.T) {
-	w := newWorld(t)
-	idp, server := w.oauthServer(oauth.Options{NoManagement: true})
-	server.Spec.Access.Retain = v1alpha1.Allowed
-	w.create(server)
-	w.start(nil)
-	c := w.clientObject("orders")
-	w.create(c)
-	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonManagementUnsupported)
-	c.Spec.DeletionPolicy = v1alpha1.DeletionRetain
-	if err := w.kube.Update(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	w.ready(c)
-	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionTrue, v1alpha1.ReasonManagementUnsupported)
-	if n := len(idp.Registered()); n != 1 {
-		t.Errorf("%d registrations", n)
-	}
-	if err := w.kube.Delete(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	w.gone(c)
-}
-
-func TestOAuthChoosesIDs(t *testing.T) {
-	w := newWorld(t)
-	_, server := w.oauthServer(oauth.Options{})
-	w.create(server)
-	w.start(nil)
-	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ClientID = w.tenant + ".orders" })
-	w.create(c)
-	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonClientIDNotAllowed)
-	p := &v1alpha1.TokenPolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "orders"},
-		Spec:       v1alpha1.TokenPolicySpec{Accept: []v1alpha1.AcceptedServer{{ClientRef: v1alpha1.LocalReference{Name: "orders"}}}},
-	}
-	w.create(p)
-	w.condition(p, v1alpha1.ConditionClientsReady, metav1.ConditionFalse, v1alpha1.ReasonAudienceRequired)
-}
-
-// bring writes the Secret that a user brings.
-func (w *world) bring(clientID, secret string) {
-	w.t.Helper()
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "brought"}, Data: map[string][]byte{"client_id": []byte(clientID), "client_secret": []byte(secret)}}
-	if err := w.kube.Update(w.t.Context(), s); err != nil {
-		w.create(s)
-	}
-}
-
-func TestManual(t *testing.T) {
-	w := newWorld(t)
-	idp, _ := w.oauthServer(oauth.Options{Clients: []oauth.Client{{ID: "theirs", Secret: "one"}, {ID: "next", Secret: "two"}}})
-	server := w.manualServer(idp.Issuer())
-	w.create(server)
-	w.start(nil)
-	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ExistingSecretName = "brought" })
-	w.create(c)
-	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonExistingSecretNotFound)
-	w.bring("theirs", "wrong")
-	w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
-	w.bring("theirs", "one")
-	w.ready(c)
-	w.bring("next", "not yet")
-	words := w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
-	projected, err := credential.DecodeWebhookClient(w.secret(w.config.WebhookNamespace, credential.KindClient+"-"+credential.Object{Namespace: w.tenant, Name: "orders"}.Hash()).Data)
-	if err != nil || !projected.Verified || projected.Credentials[0].Secret != "one" || !strings.Contains(words, "in use") {
-		t.Errorf("the one that works is not in use any more: %v, %s", err, words)
-	}
-	w.bring("next", "two")
-	w.ready(c)
-	w.eventually("the new one is in use", func(ctx context.Context) error {
-		if r := w.recordNow(ctx, c); r.ClientID != "next" || r.Next != nil || r.Current.Secret != "two" {
-			return fmt.Errorf("client id %s", r.ClientID)
-		}
-		return nil
-	})
-	for _, call := range idp.Calls() {
-		if strings.HasSuffix(call.Path, "/register") {
-			t.Errorf("something was registered: %s", call)
-		}
-	}
-	if err := w.kube.Delete(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
-	w.gone(c)
-	w.secret(w.tenant, "brought")
-}
-
-func TestExistingSecretsAreForManualServers(t *testing.T) {
-	w := newWorld(t)
-	_, server := w.oauthServer(oauth.Options{})
-	w.create(server)
-	w.start(nil)
-	c := w.clientObject("orders", func(c *v1alpha1.IntrospectionClient) { c.Spec.ExistingSecretName = "brought" })
-	w.create(c)
-	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonExistingSecretNotAllowed)
-}
-
 // PrivateKeyJWT works on every dialect, and for the workload at the server's own endpoint.
 func TestPrivateKeyJWT(t *testing.T) {
 	for name, make := range map[string]func(*world) *v1alpha1.ClusterAuthorizationServer{
@@ -381,5 +205,23 @@ func TestMethodsThatTheServerLacks(t *testing.T) {
 	w.create(c)
 	if words := w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonMethodNotSupported); !strings.Contains(words, "PrivateKeyJWT") {
 		t.Errorf("it does not say what can be had: %s", words)
+	}
+}
+
+// A host that takes its issuer from the request is called by the issuer's host, wherever it is called.
+func TestHostHeader(t *testing.T) {
+	w := newWorld(t)
+	idp, server := w.duendeServer(duende.Recorded())
+	server.Spec.Issuer = strings.Replace(idp.URL(), "127.0.0.1", "localhost", 1)
+	server.Spec.Connection = v1alpha1.ServerConnection{URL: idp.URL(), HostHeader: v1alpha1.HostHeaderIssuer}
+	w.create(server)
+	w.start(nil)
+	c := w.clientObject("orders", scoped)
+	w.create(c)
+	w.ready(c)
+	for _, call := range idp.Calls() {
+		if !strings.HasPrefix(call.Host, "localhost:") {
+			t.Errorf("%s was called as %s", call.Path, call.Host)
+		}
 	}
 }

@@ -88,13 +88,24 @@ func metadataOf(server *v1alpha1.ClusterAuthorizationServer) provider.Metadata {
 	e := server.Status.Endpoints
 	m := provider.Metadata{
 		Issuer: server.Spec.Issuer, TokenEndpoint: e.Token, IntrospectionEndpoint: e.Introspection,
-		RevocationEndpoint: e.Revocation, JWKSURI: e.JWKS,
-	}
-	if server.Spec.OAuth != nil { // elsewhere it is no endpoint of RFC 7591
-		m.RegistrationEndpoint = e.Registration
+		RevocationEndpoint: e.Revocation, JWKSURI: e.JWKS, RegistrationEndpoint: e.Registration,
 	}
 	if c := server.Status.Capabilities; c != nil {
 		m.IntrospectionAuthMethods = c.IntrospectionAuthMethods
+	}
+	return m
+}
+
+// normalised is metadata as a status can keep it: a session that was opened on the one is
+// the same as one that was opened on the other.
+func normalised(server *v1alpha1.ClusterAuthorizationServer, m provider.Metadata) provider.Metadata {
+	if len(m.IntrospectionAuthMethods) == 0 {
+		m.IntrospectionAuthMethods = m.TokenAuthMethods
+	}
+	m.TokenAuthMethods = nil
+	m.RegistrationEndpoint = cmp.Or(settingsOf(server).RegistrationURL, m.RegistrationEndpoint)
+	if server.Spec.OAuth == nil { // elsewhere it is no endpoint of RFC 7591
+		m.RegistrationEndpoint = ""
 	}
 	return m
 }
@@ -107,7 +118,8 @@ func (s *sessions) start(ctx context.Context, server *v1alpha1.ClusterAuthorizat
 		return nil, err
 	}
 	settings := settingsOf(server)
-	hash, err := hashOf(server.Spec.Issuer, server.Spec.Connection, server.Spec.Registration, settings, string(conn.ca), signIn.fingerprint, metadata.TokenEndpoint, metadata.RegistrationEndpoint)
+	metadata = normalised(server, metadata)
+	hash, err := hashOf(server.Spec.Issuer, server.Spec.Connection, server.Spec.Registration, settings, string(conn.ca), signIn.fingerprint, metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +174,11 @@ func (s *sessions) learn(server *v1alpha1.ClusterAuthorizationServer, open *sess
 		return
 	}
 	open.jwts.Store(jwts)
+	s.look(server)
+}
+
+// look has a server looked at: its session knows more than its status.
+func (s *sessions) look(server *v1alpha1.ClusterAuthorizationServer) {
 	select {
 	case s.learned <- serverEvent{Object: server}:
 	default: // many at once: its next look comes all the same

@@ -37,6 +37,14 @@ type snapshotReconciler struct {
 	certificate atomic.Pointer[tls.Certificate]
 	// compiled keeps what did not change: 10,000 policies are not compiled anew for one.
 	compiled map[types.UID]engine.PolicyState
+	// clients keeps what did not change either: reading a client's key takes longer than all the rest.
+	clients map[types.UID]readClient
+}
+
+// readClient is a client as it was read from one version of its Secret.
+type readClient struct {
+	version, issuer, server string
+	state                   engine.ClientState
 }
 
 // Certificate is the serving certificate, for every handshake.
@@ -68,10 +76,11 @@ func (r *snapshotReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctr
 	for i := range secrets.Items {
 		leftOut(i, r.readServer(&state, &secrets.Items[i]))
 	}
-	servers := serversByName(&state)
+	servers, kept := serversByName(&state), make(map[types.UID]readClient, len(r.clients))
 	for i := range secrets.Items { // the servers' issuers are the audience of assertions
-		leftOut(i, r.readClient(&state, servers, &secrets.Items[i]))
+		leftOut(i, r.readClient(&state, servers, kept, &secrets.Items[i]))
 	}
+	r.clients = kept
 	r.engine.Load(state)
 	return ctrl.Result{}, nil
 }
@@ -133,7 +142,7 @@ func (r *snapshotReconciler) readServer(state *engine.State, secret *corev1.Secr
 }
 
 // readClient takes one Secret of the webhook's namespace into the state, if it is a client's.
-func (r *snapshotReconciler) readClient(state *engine.State, servers map[string]engine.ServerState, secret *corev1.Secret) (err error) {
+func (r *snapshotReconciler) readClient(state *engine.State, servers map[string]engine.ServerState, kept map[types.UID]readClient, secret *corev1.Secret) (err error) {
 	defer contain(&err)
 	if secret.Labels[credential.LabelKind] != credential.KindClient {
 		return nil
@@ -142,11 +151,16 @@ func (r *snapshotReconciler) readClient(state *engine.State, servers map[string]
 	if err != nil {
 		return err
 	}
-	client, err := r.clientState(c, servers[c.Server])
-	if err != nil {
-		return err
+	server := servers[c.Server]
+	read, ok := r.clients[secret.UID]
+	if !ok || read.version != secret.ResourceVersion || read.issuer != server.Issuer || read.server != server.UID {
+		read = readClient{version: secret.ResourceVersion, issuer: server.Issuer, server: server.UID}
+		if read.state, err = r.clientState(c, server); err != nil {
+			return err
+		}
 	}
-	state.Clients = append(state.Clients, client)
+	kept[secret.UID] = read
+	state.Clients = append(state.Clients, read.state)
 	return nil
 }
 
@@ -157,12 +171,17 @@ func (r *snapshotReconciler) clientState(c credential.WebhookClient, server engi
 		Ref: token.Ref{Namespace: c.Object.Namespace, Name: c.Object.Name},
 		UID: c.UID, Server: server.UID, ClientID: c.ClientID, CallerID: c.CallerID, Verified: c.Verified,
 	}
+	var broken error
 	for _, s := range c.Credentials {
 		proof, err := proofOf(s, server.Issuer, r.namespace, r.mint)
 		if err != nil {
-			return engine.ClientState{}, err
+			broken = err // another one may do
+			continue
 		}
 		state.Credentials = append(state.Credentials, proof)
+	}
+	if len(state.Credentials) == 0 && broken != nil {
+		return engine.ClientState{}, broken
 	}
 	for _, f := range c.FacadeSecrets {
 		var sum [32]byte

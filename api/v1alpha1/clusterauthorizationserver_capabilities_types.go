@@ -11,11 +11,6 @@ type ServerCapabilities struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Provider string `json:"provider,omitempty"`
-	// version of the server, where it says one.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
-	Version string `json:"version,omitempty"`
 	// rights of the operator's sign-in: Manage when it is known to be allowed to
 	// manage clients, Unknown when that shows at the first registration.
 	// +optional
@@ -75,8 +70,9 @@ type ServerCapabilities struct {
 	// +kubebuilder:validation:MaxLength=32
 	Delete string `json:"delete,omitempty"`
 	// restore says whether a registration that the server lost comes back with
-	// the same client id and secret: Yes, No or Unknown. With No, workloads get
-	// new ones.
+	// the same client id and secret: Yes, No or Unknown. With No, the server
+	// gives it others, and workloads of clients with endpoint Server get them;
+	// those with endpoint Webhook keep theirs.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32

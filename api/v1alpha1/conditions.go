@@ -130,7 +130,8 @@ const (
 
 // Reasons of an IntrospectionClient that depend on what its server can do.
 const (
-	// ReasonScopeNotAllowed: a scope is not in the server's access.scopes, or unknown at the server.
+	// ReasonScopeNotAllowed: a scope is not in the server's access.scopes, or scopes mean nothing there (Keycloak).
+	// One that the server itself does not know, or refuses, is ReasonInvalidRegistration.
 	ReasonScopeNotAllowed = "ScopeNotAllowed"
 	// ReasonNoScopes: the server answers only about tokens of a client's scopes, and none is named.
 	ReasonNoScopes = "NoScopes"

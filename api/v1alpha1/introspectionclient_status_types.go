@@ -27,13 +27,13 @@ type IntrospectionClientStatus struct {
 	// clientID at the server.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:MaxLength=2048
 	ClientID string `json:"clientID,omitempty"`
 
 	// registrationID is the server's own id of the registration.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:MaxLength=2048
 	RegistrationID string `json:"registrationID,omitempty"`
 
 	// audienceScope is the name of the client scope at the server that maps the
@@ -41,7 +41,7 @@ type IntrospectionClientStatus struct {
 	// OnRequest.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:MaxLength=2048
 	AudienceScope string `json:"audienceScope,omitempty"`
 
 	// audienceResource is what clients ask for with resource=<this value> (RFC
@@ -49,16 +49,17 @@ type IntrospectionClientStatus struct {
 	// and the mode is OnRequest.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:MaxLength=2048
 	AudienceResource string `json:"audienceResource,omitempty"`
 
-	// registrationAttempt is set while the outcome of a registration is not
-	// known: the answer was lost, and the server can't be asked. It is the value
-	// of the annotation introspection.dev/register-again that makes the operator
-	// register once more.
+	// registrationAttempt is set while nobody but you can tell what is
+	// registered: the answer was lost, the server refuses the credential that it
+	// gave, or it lets nobody delete. It is the value of the annotation
+	// introspection.dev/register-again that says that nothing is left there: the
+	// operator registers once more, or lets a deleted object go.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:MaxLength=2048
 	RegistrationAttempt string `json:"registrationAttempt,omitempty"`
 
 	// binding names the Secret that workloads mount (Service Binding for
@@ -79,7 +80,8 @@ type ClientCredential struct {
 	// registered credential.
 	// +optional
 	Method AuthenticationMethod `json:"method,omitempty"`
-	// fingerprint is the start of the SHA-256 of the secret, in hex.
+	// fingerprint is the start of the SHA-256 of the secret, in hex. It is left
+	// out for a secret that a user brought: a weak one could be guessed from it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

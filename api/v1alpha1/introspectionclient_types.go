@@ -82,8 +82,8 @@ type IntrospectionClientSpec struct {
 	// scopes whose tokens this API may look into, at most 32 of at most 100
 	// characters, of those that the server's access.scopes lists. A Duende
 	// IdentityServer answers only about tokens that have one of them; an oauth
-	// server gets them as the client's scope (RFC 7591). Without meaning at
-	// Keycloak. Not with existingSecretName.
+	// server gets them as the client's scope (RFC 7591). Refused at Keycloak,
+	// which goes by the audience. Not with existingSecretName.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -42,7 +44,7 @@ func (s *Store) Existing(ctx context.Context, namespace, name string) (Value, er
 	}
 	v, err := Brought(found.Data)
 	if err == nil && v.Known() {
-		v.IssuedAt = found.CreationTimestamp.UTC().Truncate(time.Second)
+		v.IssuedAt, v.Version = found.CreationTimestamp.UTC().Truncate(time.Second), found.ResourceVersion
 	}
 	return v, err
 }
@@ -62,6 +64,8 @@ func Brought(data map[string][]byte) (Value, error) {
 		return Value{}, fmt.Errorf("%w: %s and %s are both there; leave one", ErrNotACredential, KeyClientSecret, KeyPrivateKey)
 	case len(v.Secret) > maxBroughtKey || len(private) > maxBroughtKey || len(v.KeyID) > maxBroughtID:
 		return Value{}, fmt.Errorf("%w: a value is longer than 16 KiB", ErrNotACredential)
+	case !isText(v.ClientID) || !isText(v.Secret.Reveal()) || !isText(v.KeyID):
+		return Value{}, fmt.Errorf("%w: a value is no text, or has control characters", ErrNotACredential)
 	case v.Secret != "":
 		v.KeyID = ""
 		return v, nil
@@ -73,4 +77,9 @@ func Brought(data map[string][]byte) (Value, error) {
 		return Value{}, fmt.Errorf("%w: %s: %w", ErrNotACredential, KeyPrivateKey, err)
 	}
 	return v, nil
+}
+
+// isText says that a value is stored and sent as it is: JSON would replace what is no UTF-8.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -4,6 +4,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -11,15 +12,16 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// MountedSecretValue reads back the secret from a mounted Secret that is the
-// object's, for a record that was lost; empty if there is none.
-func (s *Store) MountedSecretValue(ctx context.Context, object Object, uid types.UID, name, key string) (provider.Secret, error) {
-	if key == "" {
-		key = KeyClientSecret
-	}
+// MountedCaller reads back what a workload calls itself and shows, from a mounted Secret
+// that is the object's, for a record that was lost; empty if there is none.
+func (s *Store) MountedCaller(ctx context.Context, object Object, uid types.UID, name string, keys Keys) (id string, secret provider.Secret, err error) {
 	found, err := s.read(ctx, object.Namespace, name)
 	if found == nil || !s.owns(found, object, uid) {
-		return "", err
+		return "", "", err
 	}
-	return provider.Secret(found.Data[key]), nil
+	id = string(found.Data[cmp.Or(keys.ClientID, KeyClientID)])
+	if len(id) > maxBroughtID || !isText(id) {
+		id = "" // a tenant wrote it
+	}
+	return id, provider.Secret(found.Data[cmp.Or(keys.ClientSecret, KeyClientSecret)]), nil
 }

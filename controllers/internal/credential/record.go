@@ -63,6 +63,10 @@ type Record struct {
 	// first client id, which stays when a server chooses another one.
 	Facade   Value
 	CallerID string
+	// ServiceAccount says that one was made for it.
+	ServiceAccount bool
+	// RegisteredAt is when the server chose the client id; zero where it does not choose.
+	RegisteredAt time.Time
 	// SettledAt is when the whole server surely knows what was last written there.
 	SettledAt time.Time
 	// Fence is changed before each write at the server.
@@ -79,6 +83,13 @@ func (r *Record) Active() Value {
 		return *r.Current
 	}
 	return Value{}
+}
+
+// BeginAgain forgets a registration that is gone, where the server chose its id and
+// secret: nothing of them is good any more. attempt is unique to the next one.
+func (r *Record) BeginAgain(attempt string, next Value) {
+	r.ClientID, r.RegistrationID, r.State, r.RegisteredAt = "", "", "", time.Time{}
+	r.Attempt, r.Current, r.Next = attempt, nil, &next
 }
 
 // Identity is how the registration is found.
@@ -113,6 +124,8 @@ type recordWire struct {
 	Next           *valueWire `json:"next,omitempty"`
 	Facade         *valueWire `json:"facade"`
 	CallerID       string     `json:"callerID,omitempty"`
+	ServiceAccount bool       `json:"serviceAccount,omitempty"`
+	RegisteredAt   time.Time  `json:"registeredAt,omitzero"`
 	SettledAt      time.Time  `json:"settledAt,omitzero"`
 	Fence          string     `json:"fence,omitempty"`
 }
@@ -123,7 +136,7 @@ func (r *Record) encode() ([]byte, error) {
 		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
 		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State.Reveal(), Attempt: r.Attempt,
 		DeletionPolicy: r.DeletionPolicy,
-		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID, SettledAt: r.SettledAt, Fence: r.Fence,
+		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID, ServiceAccount: r.ServiceAccount, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
 	})
 }
 
@@ -143,6 +156,6 @@ func decodeRecord(data []byte) (*Record, error) {
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
 		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, State: provider.Secret(w.State), Attempt: w.Attempt,
 		DeletionPolicy: w.DeletionPolicy,
-		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID, SettledAt: w.SettledAt, Fence: w.Fence,
+		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID, ServiceAccount: w.ServiceAccount, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
 	}, nil
 }

@@ -26,6 +26,9 @@ type Value struct {
 	ServiceAccount string
 	// ClientID goes with it, where it is not the record's: a credential that a user brought.
 	ClientID string
+	// Version is the brought Secret's resourceVersion: which of several it is. Its fingerprint would
+	// give a weak secret away.
+	Version  string
 	IssuedAt time.Time
 	// ExpiresAt is when the server ends it; zero for never.
 	ExpiresAt time.Time
@@ -66,6 +69,9 @@ func (v Value) Fingerprint() string {
 	return hex.EncodeToString(sum[:6])
 }
 
+// IsBrought says that a user brought it.
+func (v Value) IsBrought() bool { return v.ClientID != "" }
+
 // Same says that two values prove the same client in the same way.
 func (v Value) Same(other Value) bool {
 	return v.Secret == other.Secret && v.PrivateKey == other.PrivateKey && v.KeyID == other.KeyID &&
@@ -96,6 +102,7 @@ type valueWire struct {
 	KeyID          string    `json:"keyID,omitempty"`
 	ServiceAccount string    `json:"serviceAccount,omitempty"`
 	ClientID       string    `json:"clientID,omitempty"`
+	Version        string    `json:"version,omitempty"`
 	IssuedAt       time.Time `json:"issuedAt"`
 	ExpiresAt      time.Time `json:"expiresAt,omitzero"`
 }
@@ -106,7 +113,7 @@ func wireOf(v *Value) *valueWire {
 	}
 	return &valueWire{
 		Secret: v.Secret.Reveal(), PrivateKey: v.PrivateKey.Reveal(), KeyID: v.KeyID,
-		ServiceAccount: v.ServiceAccount, ClientID: v.ClientID, IssuedAt: v.IssuedAt, ExpiresAt: v.ExpiresAt,
+		ServiceAccount: v.ServiceAccount, ClientID: v.ClientID, Version: v.Version, IssuedAt: v.IssuedAt, ExpiresAt: v.ExpiresAt,
 	}
 }
 
@@ -116,6 +123,6 @@ func (w *valueWire) value() *Value {
 	}
 	return &Value{
 		Secret: provider.Secret(w.Secret), PrivateKey: provider.Secret(w.PrivateKey), KeyID: w.KeyID,
-		ServiceAccount: w.ServiceAccount, ClientID: w.ClientID, IssuedAt: w.IssuedAt, ExpiresAt: w.ExpiresAt,
+		ServiceAccount: w.ServiceAccount, ClientID: w.ClientID, Version: w.Version, IssuedAt: w.IssuedAt, ExpiresAt: w.ExpiresAt,
 	}
 }

@@ -76,6 +76,8 @@ func TestBroughtCredentials(t *testing.T) {
 		"nameless key":   {"the server would not find it", map[string]string{"client_id": "api", "private_key.pem": pem}, "key_id"},
 		"no key":         {"the words don't quote it", map[string]string{"client_id": "api", "private_key.pem": canary, "key_id": "k"}, "P-256"},
 		"a public key":   {"it signs nothing", map[string]string{"client_id": "api", "private_key.pem": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "key_id": "k"}, "P-256"},
+		"no text":        {"it would be stored as another one", map[string]string{"client_id": "api", "client_secret": "\xff\xfe" + canary}, "no text"},
+		"two lines":      {"no header could hold it", map[string]string{"client_id": "a\npi", "client_secret": canary}, "control"},
 		"a large secret": {"what a tenant can make us read is bounded", map[string]string{"client_id": "api", "client_secret": strings.Repeat("x", 17<<10)}, "16 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,8 +67,6 @@ const (
 
 // Capabilities are what a server can do, as far as it concerns its users.
 type Capabilities struct {
-	// Version of the server, empty where it does not say.
-	Version string
 	// Methods are how clients can prove themselves.
 	Methods []Method
 	// Overlap of a rotated secret. Keys stand side by side wherever they are supported.

@@ -5,7 +5,10 @@ package provider
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -70,4 +73,52 @@ func (c Credentials) All() []Credential {
 		return []Credential{c.Current}
 	}
 	return []Credential{c.Current, *c.Previous}
+}
+
+// Secrets are what no word of the server may repeat.
+func (c Credentials) Secrets() []Secret {
+	var all []Secret
+	for _, each := range c.All() {
+		if each.Secret != "" {
+			all = append(all, each.Secret)
+		}
+	}
+	return all
+}
+
+// At are those that are to work at a time: without a previous one whose end has come. Servers keep an
+// end in whole seconds, so that is how it is compared.
+func (c Credentials) At(now time.Time) Credentials {
+	if c.Previous != nil && !c.PreviousEnds.IsZero() && c.PreviousEnds.Unix() <= now.Unix() {
+		c.Previous, c.PreviousEnds = nil, time.Time{}
+	}
+	return c
+}
+
+// Check is an *Error if there is nothing to send, or what must not be sent: servers store an empty secret
+// as they are told, and a private key is nobody's but the client's. It asks for a secret also where a
+// server is to choose one.
+func (c Credential) Check(op string) error {
+	invalid := func(why string) error { return &Error{Kind: KindInvalid, Op: op, Err: errors.New(why)} }
+	switch c.Method {
+	case ClientSecret:
+		if c.Secret == "" {
+			return invalid("there is no secret to send")
+		}
+	case PrivateKeyJWT:
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(c.PublicKey, &members); err != nil || len(members["kty"]) == 0 {
+			return invalid("there is no public key to send")
+		}
+		if slices.ContainsFunc(privateMembers(), func(name string) bool { return len(members[name]) > 0 }) {
+			return invalid("a private key is not sent")
+		}
+	case ServiceAccountJWT:
+		if c.Subject == "" {
+			return invalid("there is no ServiceAccount to trust")
+		}
+	default:
+		return &Error{Kind: KindUnsupported, Op: op, Err: fmt.Errorf("no client can prove itself by %q", c.Method)}
+	}
+	return nil
 }

@@ -86,7 +86,14 @@ func (a *Answer) Nonsense() *Error {
 
 // Meanwhile is the error when a thing vanished between two calls: look again.
 func (a *Answer) Meanwhile() *Error {
-	return &Error{Kind: KindServer, Op: a.Op, Status: a.Status, Err: errors.New("it was deleted meanwhile")}
+	e := Meanwhile(a.Op)
+	e.Status = a.Status
+	return e
+}
+
+// Meanwhile is the error when what must be there is not, by what a look has just said.
+func Meanwhile(op string) *Error {
+	return &Error{Kind: KindServer, Op: op, Err: errors.New("it was deleted meanwhile")}
 }
 
 // Owns says whether a mark that was found is the owner's.

@@ -7,15 +7,21 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
 // HTTPOptions say how an authorization server is called.
 type HTTPOptions struct {
-	// HostHeader is the host that requests name, for servers that derive their issuer from it;
-	// empty for the host of the URL. TLS verifies the host of the URL all the same.
+	// HostHeader is the host that requests to HostFor name, for servers that derive their issuer from
+	// it; empty for the host of the URL. TLS verifies the host of the URL all the same.
 	HostHeader string
+	// HostFor is the server's URL, needed with HostHeader: another host or port would take the foreign
+	// name for a mistake, or for another of its sites.
+	HostFor string
 	// CAPEM is who vouches for the server's certificate, in PEM; empty for the system's roots.
 	CAPEM []byte
 	// Timeout bounds one call, from dialling to the body's last byte; 0 means 10 s.
@@ -60,7 +66,11 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 		transport = o.Wrap(transport)
 	}
 	if o.HostHeader != "" {
-		transport = hostHeader{next: transport, host: o.HostHeader}
+		server, err := url.Parse(o.HostFor)
+		if err != nil || server.Host == "" {
+			return nil, errors.New("the host header is for no server: its URL is missing")
+		}
+		transport = hostHeader{next: transport, host: o.HostHeader, only: authority(server)}
 	}
 	timeout := o.Timeout
 	if timeout <= 0 {
@@ -73,14 +83,31 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 	}, nil
 }
 
-// hostHeader names another host in each request.
+// hostHeader names another host in each request to one server.
 type hostHeader struct {
 	next http.RoundTripper
 	host string
+	only string // the server's authority
+}
+
+// authority is host and port of a URL, in one spelling.
+func authority(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case strings.EqualFold(u.Scheme, "http"):
+		port = "80"
+	default:
+		port = "443"
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // RoundTrip sends a copy: a RoundTripper must not change its request.
 func (h hostHeader) RoundTrip(r *http.Request) (*http.Response, error) {
+	if authority(r.URL) != h.only {
+		return h.next.RoundTrip(r)
+	}
 	r = r.Clone(r.Context())
 	r.Host = h.host
 	return h.next.RoundTrip(r)

@@ -93,16 +93,70 @@ func TestBadCABundle(t *testing.T) {
 }
 
 func TestHostHeader(t *testing.T) {
-	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.Host) }))
+	var asked string
+	named := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = r.Host })
+	server, other := httptest.NewServer(named), httptest.NewServer(named)
 	t.Cleanup(server.Close)
-	for _, host := range []string{"sso.example.com", ""} {
-		if _, err := get(t, provider.HTTPOptions{HostHeader: host}, server.URL); err != nil {
+	t.Cleanup(other.Close)
+	own, othersOwn := strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(other.URL, "http://")
+	localhost := strings.Replace(server.URL, "127.0.0.1", "LOCALHOST", 1)
+	for name, tc := range map[string]struct {
+		reason, host, only, url string
+		want                    string
+	}{
+		"server":     {"the server derives its issuer from it", "sso.example.com", server.URL + "/realms/a", server.URL, "sso.example.com"},
+		"case":       {"a host has no case", "sso.example.com", strings.ToLower(localhost), localhost, "sso.example.com"},
+		"none":       {"the URL's own", "", "", server.URL, own},
+		"other port": {"another server must not be told a name that is not its own", "sso.example.com", server.URL, other.URL, othersOwn},
+		"other host": {"nor the same by another name", "sso.example.com", localhost, server.URL, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := get(t, provider.HTTPOptions{HostHeader: tc.host, HostFor: tc.only}, tc.url); err != nil {
+				t.Fatal(err)
+			}
+			if asked != tc.want {
+				t.Errorf("%s: asked as %q, want %q", tc.reason, asked, tc.want)
+			}
+		})
+	}
+}
+
+// TestHostHeaderPorts: https and http have ports of their own.
+func TestHostHeaderPorts(t *testing.T) {
+	var asked []string
+	client, err := provider.NewHTTPClient(provider.HTTPOptions{
+		HostHeader: "sso.example.com", HostFor: "https://keycloak.svc/realms/a",
+		Wrap: func(http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked = append(asked, r.Host)
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+			})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{"https://keycloak.svc/", "https://keycloak.svc:443/", "http://keycloak.svc/", "https://keycloak.svc:8443/"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+		if err != nil {
 			t.Fatal(err)
 		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
 	}
-	if diff := cmp.Diff([]string{"sso.example.com", strings.TrimPrefix(server.URL, "http://")}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"sso.example.com", "sso.example.com", "keycloak.svc", "keycloak.svc:8443"}, asked); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
+	}
+}
+
+func TestHostHeaderForNobody(t *testing.T) {
+	for _, server := range []string{"", "sso.example.com"} {
+		if _, err := provider.NewHTTPClient(provider.HTTPOptions{HostHeader: "sso.example.com", HostFor: server}); err == nil {
+			t.Errorf("for %q: no error, and the header would go to everybody or to nobody", server)
+		}
 	}
 }
 
@@ -144,7 +198,7 @@ func TestWrap(t *testing.T) {
 			return next.RoundTrip(r)
 		})
 	}
-	if _, err := get(t, provider.HTTPOptions{Wrap: wrap, HostHeader: "sso.example.com"}, server.URL); err != nil {
+	if _, err := get(t, provider.HTTPOptions{Wrap: wrap, HostHeader: "sso.example.com", HostFor: server.URL}, server.URL); err != nil {
 		t.Fatal(err)
 	}
 	if seen != "sso.example.com" {

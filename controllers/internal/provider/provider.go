@@ -3,7 +3,8 @@
 
 // Package provider is the contract between the operator and the authorization servers that
 // clients are registered with, and what the dialects share: errors, calls, sign-in, limits,
-// metadata. A dialect is a package below this one: it has a Dialect, and passes providertest.
+// metadata. A dialect is a package below this one: it has a Dialect that passes providertest, and a line in
+// package all.
 package provider
 
 import (
@@ -121,6 +122,9 @@ type Issued struct {
 	SecretExpiresAt time.Time
 	// State replaces Identity.State.
 	State Secret
+	// Intent says that State is of what is about to be done, and no answer: it is kept only if nobody
+	// else wrote meanwhile.
+	Intent bool
 }
 
 // Identity is how a registration is found, and known for ours.

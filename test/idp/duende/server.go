@@ -12,9 +12,7 @@ import (
 	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
@@ -51,12 +49,11 @@ type Options struct {
 
 // Server is one Duende host. It is safe for concurrent use.
 type Server struct {
-	*fault.Handler
+	*fault.Server
 
 	o      Options
 	key    *rsa.PrivateKey
 	keyID  string
-	http   *httptest.Server
 	signer jose.SigningKey
 
 	mu       sync.Mutex
@@ -82,7 +79,7 @@ func New(o Options) *Server {
 		clients: map[string]*client{}, tokens: map[string]*issued{}, replayed: map[string]time.Time{},
 	}
 	s.signer = jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: s.keyID}}
-	s.Handler = fault.Wrap(http.HandlerFunc(s.serve))
+	s.Server = fault.Serve(http.HandlerFunc(s.serve), o.TLS)
 	for _, c := range o.Clients {
 		s.AddClient(c)
 	}
@@ -92,47 +89,16 @@ func New(o Options) *Server {
 	return s
 }
 
-// Start listens on a free port of 127.0.0.1 and returns the base URL.
-func (s *Server) Start() string {
-	s.http = httptest.NewUnstartedServer(s)
-	s.http.Config.ErrorLog = nil
-	if s.o.TLS {
-		s.http.StartTLS()
-	} else {
-		s.http.Start()
-	}
-	return s.http.URL
-}
-
-// Close ends what Start began.
-func (s *Server) Close() {
-	s.http.CloseClientConnections()
-	s.http.Close()
-}
-
-// URL is the base URL.
-func (s *Server) URL() string { return s.http.URL }
-
 // Issuer is the issuer for callers that use URL.
 func (s *Server) Issuer() string {
 	if s.o.Issuer != "" {
 		return s.o.Issuer
 	}
-	return s.http.URL
-}
-
-// CAPEM is what to trust, if it serves https.
-func (s *Server) CAPEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+	return s.URL()
 }
 
 // base is what endpoints begin with, for this request.
-func (s *Server) base(r *http.Request) string {
-	if s.o.TLS {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
-}
+func (s *Server) base(r *http.Request) string { return s.BaseFor(r.Host) }
 
 func (s *Server) issuer(r *http.Request) string {
 	if s.o.Issuer != "" {

@@ -14,10 +14,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,15 +59,13 @@ type Options struct {
 
 // Server is one Keycloak.
 type Server struct {
-	*fault.Handler
+	*fault.Server
 
 	now      func() time.Time
 	hostname string
 	life     time.Duration
-	tls      bool
 	mux      *http.ServeMux
 	key      *ecdsa.PrivateKey
-	http     *httptest.Server
 
 	cluster *http.Client // asks the issuers of clusters
 
@@ -86,7 +83,7 @@ func New(o Options) *Server {
 		panic(err) // no randomness: nothing to test with
 	}
 	s := &Server{
-		now: o.Now, hostname: o.Hostname, life: o.TokenLife, tls: o.TLS, key: key,
+		now: o.Now, hostname: o.Hostname, life: o.TokenLife, key: key,
 		mux: http.NewServeMux(), realms: map[string]*realm{}, tokens: map[string]*issued{},
 	}
 	if s.now == nil {
@@ -99,7 +96,7 @@ func New(o Options) *Server {
 	if name == "" {
 		name = "acme"
 	}
-	s.Handler = fault.Wrap(s.mux)
+	s.Server = fault.Serve(s.mux, o.TLS)
 	s.routes()
 	s.AddRealm(name)
 	s.main = s.realms[name]
@@ -113,47 +110,18 @@ func New(o Options) *Server {
 	return s
 }
 
-// Start listens on a free port of 127.0.0.1 and returns the base URL.
-func (s *Server) Start() string {
-	s.http = httptest.NewUnstartedServer(s)
-	s.http.Config.ErrorLog = nil
-	if s.tls {
-		s.http.StartTLS()
-	} else {
-		s.http.Start()
-	}
-	return s.http.URL
-}
-
-// Close ends what Start began.
-func (s *Server) Close() {
-	s.http.CloseClientConnections()
-	s.http.Close()
-}
-
-// URL is the base URL.
-func (s *Server) URL() string { return s.http.URL }
-
 // Issuer is the first realm's issuer, for callers that use URL.
 func (s *Server) Issuer() string {
-	return s.base(s.http.Listener.Addr().String()) + "/realms/" + s.main.name
-}
-
-// CAPEM is what to trust, if it serves https.
-func (s *Server) CAPEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
+	_, host, _ := strings.Cut(s.URL(), "://")
+	return s.base(host) + "/realms/" + s.main.name
 }
 
 // base is what URLs begin with, for a request of this host.
 func (s *Server) base(host string) string {
-	switch {
-	case s.hostname != "":
+	if s.hostname != "" {
 		return s.hostname
-	case s.tls:
-		return "https://" + host
-	default:
-		return "http://" + host
 	}
+	return s.BaseFor(host)
 }
 
 // Mask changes who sees secrets.

@@ -27,7 +27,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &client{id: "c-" + rand.Text()}
-	if code, why := s.settle(c, metadata); code != "" {
+	if s.o.TakesAnything {
+		c.metadata, c.secrets = metadata, []string{rand.Text()}
+	} else if code, why := s.settle(c, metadata); code != "" {
 		refuse(w, http.StatusBadRequest, code, why)
 		return
 	}
@@ -36,7 +38,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		c.token = rand.Text()
 	}
 	s.clients[c.id] = c
-	answer(w, http.StatusCreated, s.view(c))
+	answer(w, http.StatusCreated, without(s.view(c), s.o.Untold))
 }
 
 // mayRegister refuses who may not.
@@ -86,7 +88,18 @@ func (s *Server) managed(work func(http.ResponseWriter, *http.Request, *client))
 }
 
 func (s *Server) read(w http.ResponseWriter, _ *http.Request, c *client) {
-	answer(w, http.StatusOK, s.view(c))
+	view := s.view(c)
+	if s.o.HideSecret {
+		view = without(view, []string{"client_secret", "client_secret_expires_at"})
+	}
+	answer(w, http.StatusOK, view)
+}
+
+func without(view map[string]any, members []string) map[string]any {
+	for _, member := range members {
+		delete(view, member)
+	}
+	return view
 }
 
 func (s *Server) remove(w http.ResponseWriter, _ *http.Request, c *client) {
@@ -118,6 +131,9 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, c *client) {
 		refuse(w, http.StatusBadRequest, "invalid_request", "client_id and client_secret must be those of the client")
 		return
 	}
+	for _, member := range s.o.Fixed {
+		metadata[member] = c.metadata[member]
+	}
 	changed := *c
 	changed.secrets = slices.Clone(c.secrets)
 	if code, why := s.settle(&changed, metadata); code != "" {
@@ -135,7 +151,7 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, c *client) {
 	if s.o.NewRegistrationToken {
 		c.token = rand.Text()
 	}
-	answer(w, http.StatusOK, s.view(c))
+	answer(w, http.StatusOK, without(s.view(c), s.o.Untold))
 }
 
 // settle makes the client what the metadata say, or says with a code of RFC 7591 section 3.2.2 why not.

@@ -107,6 +107,36 @@ func TestManagement(t *testing.T) {
 	}
 }
 
+// TestPoorManagement: what servers leave out of RFC 7592, each by its option.
+func TestPoorManagement(t *testing.T) {
+	o := options()
+	o.HideSecret, o.Untold, o.Fixed = true, []string{"grant_types"}, []string{"client_name"}
+	w := start(t, o)
+	made := w.register(introspects())
+	at, token := made.text("registration_client_uri"), made.text("registration_access_token")
+	mine := with(with(introspects(), "client_id", made.text("client_id")), "client_name", "renamed")
+	put, read := w.manage(http.MethodPut, at, token, mine), w.manage(http.MethodGet, at, token, nil)
+	if made.text("client_secret") == "" || put.text("client_secret") == "" || read.body["client_secret"] != nil {
+		t.Errorf("only reads hide the secret: %+v, %+v, %+v", made, put, read)
+	}
+	if made.body["grant_types"] != nil || put.body["grant_types"] != nil || read.body["grant_types"] == nil {
+		t.Errorf("only reads tell the grants: %+v, %+v, %+v", made, put, read)
+	}
+	if put.status != http.StatusOK || read.text("client_name") != made.text("client_name") {
+		t.Errorf("the name is fixed: %+v", read)
+	}
+
+	o = options()
+	o.ReadOnly, o.TakesAnything = true, true
+	w = start(t, o)
+	made = w.register(map[string]any{"client_name": []string{}})
+	for method, want := range map[string]int{http.MethodGet: http.StatusOK, http.MethodPut: http.StatusNotFound, http.MethodDelete: http.StatusNotFound} {
+		if got := w.status(method, made.text("registration_client_uri"), made.text("registration_access_token")); got != want {
+			t.Errorf("%s: %d, want %d", method, got, want)
+		}
+	}
+}
+
 func TestFault(t *testing.T) {
 	w := start(t, options())
 	w.Inject(fault.Fault{Match: fault.Matching(http.MethodPost, "/register"), Undone: true, Status: http.StatusBadGateway, Body: "{}", Times: 1})

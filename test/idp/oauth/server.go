@@ -46,6 +46,16 @@ type Options struct {
 	InitialAccessToken string
 	// NoManagement turns RFC 7592 off: no client can be read, changed or deleted.
 	NoManagement bool
+	// ReadOnly lets clients be read, and neither be changed nor deleted: it answers 404 in plain text.
+	ReadOnly bool
+	// HideSecret keeps the secret out of answers to reads.
+	HideSecret bool
+	// Untold names metadata that answers to registrations and updates leave out, and reads show.
+	Untold []string
+	// Fixed names metadata that an update leaves as it is, without a word.
+	Fixed []string
+	// TakesAnything registers whoever sends a JSON object, whatever is in it.
+	TakesAnything bool
 	// NewRegistrationToken makes each PUT end the registration access token and answer with another one.
 	NewRegistrationToken bool
 	// NewSecret makes each PUT end the client's secret and answer with another one; KeepOldSecret lets the old one work on.
@@ -149,8 +159,12 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /revoke", s.revoke)
 	if !s.o.NoManagement {
 		mux.HandleFunc("GET /register/{id}", s.managed(s.read))
-		mux.HandleFunc("PUT /register/{id}", s.managed(s.update))
-		mux.HandleFunc("DELETE /register/{id}", s.managed(s.remove))
+		update, remove := s.managed(s.update), s.managed(s.remove)
+		if s.o.ReadOnly {
+			update, remove = http.NotFound, http.NotFound
+		}
+		mux.HandleFunc("PUT /register/{id}", update)
+		mux.HandleFunc("DELETE /register/{id}", remove)
 	}
 	return mux
 }

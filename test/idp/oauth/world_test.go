@@ -101,6 +101,22 @@ func (w world) manage(method, address, token string, metadata map[string]any) sa
 	})
 }
 
+// status is that of a call whose answer need not be JSON.
+func (w world) status(method, address, token string) int {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, address, strings.NewReader("{}"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := w.http.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
 func (w world) register(metadata map[string]any) said {
 	w.t.Helper()
 	made := w.manage(http.MethodPost, w.URL()+"/register", "initial", metadata)

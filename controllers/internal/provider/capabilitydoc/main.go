@@ -13,15 +13,13 @@ import (
 	"strings"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/duende"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/all"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/manual"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/oauth"
 )
 
 func main() {
 	out := bufio.NewWriter(os.Stdout)
-	write(out, []provider.Dialect{keycloak.Dialect(), duende.Dialect(), oauth.Dialect(), manual.Dialect()})
+	write(out, append(all.Dialects(), manual.Dialect()))
 	if err := out.Flush(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

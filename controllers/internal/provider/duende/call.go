@@ -5,7 +5,6 @@ package duende
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -36,7 +35,7 @@ func (s *Server) own(ctx context.Context, op string, identity provider.Identity)
 	case err != nil:
 		return nil, err
 	case f == nil:
-		return nil, &provider.Error{Kind: provider.KindServer, Op: op, Status: http.StatusNotFound, Err: errors.New("it was deleted meanwhile")}
+		return nil, provider.Meanwhile(op)
 	case !provider.Owns(identity.Owner, f.Owner):
 		return nil, &provider.Error{Kind: provider.KindConflict, Op: op, Subject: f.Owner}
 	}
@@ -51,12 +50,15 @@ func (s *Server) put(ctx context.Context, op string, r resource, credentials pro
 	var written found
 	answer, err := s.api.Decode(ctx, provider.Call{
 		Op: op, Method: http.MethodPut, URL: s.at(r.Name), In: r,
-		Done: []int{http.StatusOK, http.StatusCreated}, Secrets: masked(credentials),
+		Done: []int{http.StatusOK, http.StatusCreated}, Secrets: credentials.Secrets(),
 	}, &written)
 	if err == nil && (written.Name != r.Name || written.Owner != r.Owner) {
 		err = answer.Nonsense()
 	}
-	if err == nil {
+	switch {
+	case err == nil && answer.Status == http.StatusCreated && op != opCreate:
+		return nil, provider.Meanwhile(op) // made anew, without what was not sent: the next look shows it
+	case err == nil:
 		return &written, nil
 	}
 	err = advised(adviseOnScopes(answer, err, r.Scopes))
@@ -75,13 +77,4 @@ func (s *Server) put(ctx context.Context, op string, r resource, credentials pro
 		return live, nil
 	}
 	return nil, meanwhile(err)
-}
-
-// masked is what the server's words must not repeat.
-func masked(c provider.Credentials) []provider.Secret {
-	var all []provider.Secret
-	for _, credential := range c.All() {
-		all = append(all, credential.Secret)
-	}
-	return all
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -57,6 +58,7 @@ type Server struct {
 	base   string
 	api    *provider.API
 	tokens *provider.Tokens
+	now    func() time.Time
 }
 
 var _ provider.Server = (*Server)(nil)
@@ -76,7 +78,7 @@ func New(c provider.Config) (*Server, error) {
 	if u, err := url.Parse(base); err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is no URL of registration endpoints", base)
 	}
-	if dynamic := c.Metadata.RegistrationEndpoint; strings.HasSuffix(base, "/connect/dcr") || dynamic != "" && base == strings.TrimSuffix(dynamic, "/") {
+	if provider.IsDuendeDCR(base) || base == strings.TrimSuffix(c.Metadata.RegistrationEndpoint, "/") {
 		return nil, &provider.Error{
 			Kind: provider.KindUnsupported, Op: "register what may introspect",
 			Err:    fmt.Errorf("%s is Duende's dynamic client registration, which makes clients, and a client may introspect its own tokens only: every caller's token would be inactive", base),
@@ -89,7 +91,7 @@ func New(c provider.Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		base: base, tokens: tokens,
+		base: base, tokens: tokens, now: c.Clock,
 		api: &provider.API{HTTP: c.HTTPClient, Limiter: limiter, Tokens: tokens, Read: read},
 	}, nil
 }

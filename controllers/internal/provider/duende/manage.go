@@ -40,7 +40,7 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 		return provider.AudienceReport{}, err
 	}
 	report.Propagation = f.propagation()
-	want, r := wanted(desired), f.asItIs()
+	want, r := s.wanted(desired), f.asItIs()
 	for _, name := range want.drift(f) {
 		switch name {
 		case fieldScopes:
@@ -69,14 +69,14 @@ func isResourceURI(name string) bool {
 
 // Rotate implements provider.Rotator. Secrets and keys stand side by side, each with an end of its own.
 func (s *Server) Rotate(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Rotation, error) {
-	if err := sendable(opRotate, desired); err != nil {
+	if err := s.sendable(opRotate, desired); err != nil {
 		return provider.Rotation{}, err
 	}
 	f, err := s.own(ctx, opRotate, desired.Identity)
 	if err != nil {
 		return provider.Rotation{}, err
 	}
-	want := wanted(desired)
+	want := s.wanted(desired)
 	if slices.Contains(want.drift(f), provider.DriftSecret) {
 		r := f.asItIs()
 		r.Secrets = known(want.Secrets, f.Secrets)
@@ -85,7 +85,7 @@ func (s *Server) Rotate(ctx context.Context, desired provider.Desired, caller pr
 		}
 	}
 	rotation := provider.Rotation{Rotated: true, Overlap: provider.OverlapNone, Propagation: f.propagation()}
-	if desired.Credentials.Previous != nil {
+	if desired.Credentials.At(s.now()).Previous != nil {
 		rotation.Overlap = provider.OverlapExpiring
 	}
 	return rotation, nil

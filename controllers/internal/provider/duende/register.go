@@ -42,7 +42,7 @@ func (s *Server) Observe(ctx context.Context, desired provider.Desired, _ provid
 		Overlap: provider.OverlapExpiring, Propagation: f.propagation(),
 	}
 	if provider.Owns(desired.Owner, f.Owner) {
-		r := wanted(desired)
+		r := s.wanted(desired)
 		o.Drift = r.drift(f)
 	}
 	return o, nil
@@ -50,10 +50,10 @@ func (s *Server) Observe(ctx context.Context, desired provider.Desired, _ provid
 
 // Create implements provider.Registrar. What is there and ours is replaced.
 func (s *Server) Create(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Registration, error) {
-	if err := sendable(opCreate, desired); err != nil {
+	if err := s.sendable(opCreate, desired); err != nil {
 		return provider.Registration{}, err
 	}
-	f, err := s.put(ctx, opCreate, wanted(desired), desired.Credentials, caller)
+	f, err := s.put(ctx, opCreate, s.wanted(desired), desired.Credentials, caller)
 	return registration(f), err
 }
 
@@ -65,14 +65,14 @@ func (s *Server) Update(ctx context.Context, desired provider.Desired, observed 
 	case len(observed.Drift) == 0:
 		return provider.Registration{RegistrationID: observed.RegistrationID, Propagation: observed.Propagation}, nil
 	}
-	if err := sendable(opUpdate, desired); err != nil {
+	if err := s.sendable(opUpdate, desired); err != nil {
 		return provider.Registration{}, err
 	}
 	f, err := s.own(ctx, opUpdate, desired.Identity)
 	if err != nil {
 		return provider.Registration{}, err
 	}
-	r, want := f.asItIs(), wanted(desired)
+	r, want := f.asItIs(), s.wanted(desired)
 	for _, name := range observed.Drift {
 		switch name {
 		case fieldDisplayName:
@@ -109,7 +109,7 @@ func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller pr
 	}
 	answer, err := s.api.Write(ctx, caller, provider.Call{
 		Op: opDelete, Method: http.MethodDelete, URL: s.at(desired.ClientID), Query: url.Values{"owner": {desired.Owner}},
-		Done: []int{http.StatusNoContent}, Secrets: masked(desired.Credentials),
+		Done: []int{http.StatusNoContent}, Secrets: desired.Credentials.Secrets(),
 	})
 	if absent(answer) || answer != nil && answer.Status == http.StatusConflict && answer.Word() == errOwnedByOther {
 		return nil
@@ -130,7 +130,7 @@ func nameable(op string, identity provider.Identity) error {
 }
 
 // sendable refuses what the server would refuse, or would take for something that it is not.
-func sendable(op string, desired provider.Desired) error {
+func (s *Server) sendable(op string, desired provider.Desired) error {
 	if err := nameable(op, desired.Identity); err != nil {
 		return err
 	}
@@ -144,13 +144,15 @@ func sendable(op string, desired provider.Desired) error {
 		return invalid("a display name has at most 200 characters")
 	}
 	var ids []string
-	for _, c := range desired.Credentials.All() {
+	for _, c := range desired.Credentials.At(s.now()).All() {
 		if err := supported(op, c.Method); err != nil {
 			return err
 		}
-		empty := c.Method == provider.ClientSecret && c.Secret == "" || c.Method == provider.PrivateKeyJWT && len(c.PublicKey) == 0
-		if empty || c.ID == "" || units(c.ID) > maxSecretID || slices.Contains(ids, c.ID) {
-			return invalid("there is no credential to send, or it has no id of its own")
+		if err := c.Check(op); err != nil {
+			return err
+		}
+		if c.ID == "" || units(c.ID) > maxSecretID || slices.Contains(ids, c.ID) {
+			return invalid("a credential has no id of its own")
 		}
 		ids = append(ids, c.ID)
 	}

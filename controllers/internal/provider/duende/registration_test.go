@@ -71,7 +71,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	common := map[string]any{
 		"name": "https://api.example.com/v1", "owner": "cluster-1/shop/orders-api", "display_name": "https://api.example.com/v1",
-		"enabled": true, "scopes": []any{"orders.read"},
+		"enabled": true,
 	}
 	with := func(more map[string]any) map[string]any {
 		maps.Copy(more, common)
@@ -79,10 +79,10 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	want := []map[string]any{
 		with(map[string]any{ // unmanaged: the audience is left out
+			"scopes":  []any{"orders.read"},
 			"secrets": []any{map[string]any{"id": "k1", "type": "SharedSecret", "value": idp.Hash("a plain secret")}},
 		}),
-		with(map[string]any{
-			"require_resource_indicator": false, // as it was found
+		with(map[string]any{ // what is absent is unchanged
 			"secrets": []any{
 				map[string]any{"id": "k2", "type": "JWK", "value": `{"kty":"EC"}`},
 				map[string]any{"id": "k1", "type": "SharedSecret", "expires_at": "2030-01-02T02:04:05Z"},

@@ -12,15 +12,18 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// resource is an ApiResource as the endpoints take it. What is nil is left as it is.
+// resource is an ApiResource as the endpoints take it. What is nil is not sent, and left as it is.
 type resource struct {
 	Name                     string   `json:"name"`
 	Owner                    string   `json:"owner"`
 	DisplayName              string   `json:"display_name"`
 	Enabled                  bool     `json:"enabled"`
-	Scopes                   []string `json:"scopes"`
+	Scopes                   []string `json:"scopes,omitzero"`
 	RequireResourceIndicator *bool    `json:"require_resource_indicator,omitempty"`
 	Secrets                  []secret `json:"secrets"`
+
+	// ended may still be there: it is no way in any more.
+	ended *secret
 }
 
 // secret is one of ours. Without a value it is one that is there already.
@@ -56,13 +59,10 @@ func (f *found) propagation() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// asItIs is what to send to leave everything as it was found.
+// asItIs is what to send to leave everything as it was found. Scopes are not sent again: a host that lets
+// nobody register one of them any more would refuse each change of anything else.
 func (f *found) asItIs() resource {
-	required := f.RequireResourceIndicator
-	return resource{
-		Name: f.Name, Owner: f.Owner, DisplayName: f.DisplayName, Enabled: f.Enabled, Scopes: f.Scopes,
-		RequireResourceIndicator: &required, Secrets: f.Secrets,
-	}
+	return resource{Name: f.Name, Owner: f.Owner, DisplayName: f.DisplayName, Enabled: f.Enabled, Secrets: f.Secrets}
 }
 
 // Names of managed fields, as the endpoints call them.
@@ -73,11 +73,14 @@ const (
 	fieldAudience    = "require_resource_indicator"
 )
 
-// wanted is a registration as it should be, secrets with their values.
-func wanted(d provider.Desired) resource {
+// wanted is a registration as it should be now, secrets with their values.
+func (s *Server) wanted(d provider.Desired) resource {
 	r := resource{
 		Name: d.ClientID, Owner: d.Owner, DisplayName: d.DisplayName, Enabled: true,
-		Scopes: append([]string{}, d.Scopes...), Secrets: secrets(d.Credentials),
+		Scopes: append([]string{}, d.Scopes...), Secrets: secrets(d.Credentials.At(s.now())),
+	}
+	if all := secrets(d.Credentials); len(all) > len(r.Secrets) {
+		r.ended = &all[1]
 	}
 	if r.DisplayName == "" {
 		r.DisplayName = d.ClientID
@@ -130,13 +133,14 @@ func (r *resource) drift(f *found) []string {
 	if r.Enabled != f.Enabled {
 		names = append(names, fieldEnabled)
 	}
-	if !sameSet(r.Scopes, f.Scopes) {
+	if r.Scopes != nil && !sameSet(r.Scopes, f.Scopes) {
 		names = append(names, fieldScopes)
 	}
 	if r.RequireResourceIndicator != nil && *r.RequireResourceIndicator != f.RequireResourceIndicator {
 		names = append(names, fieldAudience)
 	}
-	if !sameSecrets(r.Secrets, f.Secrets) {
+	there := slices.DeleteFunc(slices.Clone(f.Secrets), func(s secret) bool { return r.ended != nil && r.ended.is(s) })
+	if !sameSecrets(r.Secrets, there) {
 		names = append(names, provider.DriftSecret)
 	}
 	return names

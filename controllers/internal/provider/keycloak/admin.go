@@ -4,7 +4,6 @@
 package keycloak
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -81,9 +80,4 @@ func chosenID(a *provider.Answer) string {
 	}
 	location := a.Header.Get("Location")
 	return location[strings.LastIndexByte(location, '/')+1:]
-}
-
-// jwks is a set of keys (RFC 7517 section 5).
-type jwks struct {
-	Keys []json.RawMessage `json:"keys"`
 }

@@ -4,12 +4,9 @@
 package keycloak
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -46,12 +43,8 @@ func (s *Server) credentialAttributes(c provider.Credentials) map[string]string 
 	a := map[string]string{useKeys: "", keys: "", useKeysURL: "", signedBy: "", trustsIssuer: "", trustsSub: ""}
 	switch c.Current.Method {
 	case provider.PrivateKeyJWT:
-		set := jwks{}
-		for _, k := range s.standing(c).All() {
-			set.Keys = append(set.Keys, k.PublicKey)
-		}
 		a[useKeys], a[signedBy] = "true", signingAlgorithm
-		if encoded, err := json.Marshal(set); err == nil { // what is no JSON is not sent, see sendable
+		if encoded, err := json.Marshal(provider.KeySet(c.At(s.now()).All())); err == nil { // what is no JSON is not sent, see sendable
 			a[keys] = string(encoded)
 		}
 	case provider.ServiceAccountJWT:
@@ -61,14 +54,6 @@ func (s *Server) credentialAttributes(c provider.Credentials) map[string]string 
 	return a
 }
 
-// standing are the credentials that are to work now: without a previous one whose end has come.
-func (s *Server) standing(c provider.Credentials) provider.Credentials {
-	if c.Previous != nil && !c.PreviousEnds.IsZero() && c.PreviousEnds.Unix() <= s.now().Unix() {
-		c.Previous = nil
-	}
-	return c
-}
-
 // credentialDrifted reports whether the server shows another credential, or one that has expired
 // there; shown is false where it hides a secret.
 func (s *Server) credentialDrifted(ctx context.Context, found *client, c provider.Credentials) (drifted, shown bool, err error) {
@@ -76,7 +61,7 @@ func (s *Server) credentialDrifted(ctx context.Context, found *client, c provide
 	switch c.Current.Method {
 	case provider.PrivateKeyJWT:
 		return found.attribute(useKeys) != want[useKeys] || found.attribute(signedBy) != want[signedBy] ||
-			!sameKeys(found.attribute(keys), want[keys]), true, nil
+			!provider.SameKeys([]byte(found.attribute(keys)), []byte(want[keys])), true, nil
 	case provider.ServiceAccountJWT:
 		return found.attribute(trustsIssuer) != want[trustsIssuer] || found.attribute(trustsSub) != want[trustsSub], true, nil
 	case provider.ClientSecret:
@@ -85,78 +70,22 @@ func (s *Server) credentialDrifted(ctx context.Context, found *client, c provide
 	return shown && secret != c.Current.Secret || s.ended(found), shown, err
 }
 
-// sameKeys compares sets of keys by the members of each, whatever their order and layout.
-func sameKeys(a, b string) bool {
-	x, errX := normalKeys(a)
-	y, errY := normalKeys(b)
-	return errX == nil && errY == nil && slices.Equal(x, y)
-}
-
-func normalKeys(set string) ([]string, error) {
-	var found jwks
-	if err := json.Unmarshal([]byte(set), &found); err != nil {
-		return nil, fmt.Errorf("reading a set of keys: %w", err)
-	}
-	var normal []string
-	for _, k := range found.Keys {
-		var members map[string]any
-		if err := json.Unmarshal(k, &members); err != nil {
-			return nil, fmt.Errorf("reading a key: %w", err)
-		}
-		sorted, err := json.Marshal(members) // maps are written by the order of their keys
-		if err != nil {
-			return nil, fmt.Errorf("writing a key: %w", err)
-		}
-		normal = append(normal, string(sorted))
-	}
-	slices.Sort(normal)
-	return normal, nil
-}
-
 // sendable refuses what the server would store as a credential, though it is none, and what it can't have.
 func (s *Server) sendable(op string, c provider.Credentials) error {
-	for _, each := range s.standing(c).All() {
-		if err := s.isSendable(op, each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Server) isSendable(op string, c provider.Credential) error {
-	invalid := func(why string) error {
-		return &provider.Error{Kind: provider.KindInvalid, Op: op, Err: errors.New(why)}
-	}
-	switch c.Method {
-	case provider.ClientSecret:
-		if c.Secret == "" || c.Secret == mask {
-			return invalid("there is no secret to send")
-		}
-	case provider.PrivateKeyJWT:
-		var key struct {
-			Type    string          `json:"kty"`
-			Private json.RawMessage `json:"d"`
-			Shared  json.RawMessage `json:"k"`
-		}
-		if err := json.NewDecoder(bytes.NewReader(c.PublicKey)).Decode(&key); err != nil || key.Type == "" {
-			return invalid("there is no public key to send")
-		}
-		if len(key.Private) > 0 || len(key.Shared) > 0 {
-			return invalid("a private key is not sent")
-		}
-	case provider.ServiceAccountJWT:
-		if s.federated == "" {
+	for _, each := range c.At(s.now()).All() {
+		switch {
+		case each.Method == provider.ClientSecret && each.Secret == mask:
+			return &provider.Error{Kind: provider.KindInvalid, Op: op, Err: errors.New("what hides a secret is none to send")}
+		case each.Method == provider.ServiceAccountJWT && s.federated == "":
 			return &provider.Error{
 				Kind: provider.KindUnsupported, Op: op,
 				Err:    errors.New("the realm knows no identity provider for the tokens of this cluster's ServiceAccounts"),
 				Advice: "Have the realm's administrator make an identity provider of type Kubernetes with the cluster's issuer, and name its alias at the server's object.",
 			}
 		}
-		if c.Subject == "" {
-			return invalid("there is no ServiceAccount to trust")
+		if err := each.Check(op); err != nil {
+			return err
 		}
-	default:
-		return &provider.Error{Kind: provider.KindUnsupported, Op: op, Err: fmt.Errorf("no client of Keycloak can prove itself by %q", c.Method)}
 	}
 	return nil
 }

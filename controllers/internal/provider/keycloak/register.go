@@ -48,7 +48,7 @@ func (s *Server) Create(ctx context.Context, desired provider.Desired, caller pr
 }
 
 func (s *Server) post(ctx context.Context, desired provider.Desired, id string, caller provider.Caller) (provider.Registration, error) {
-	a, err := s.api.Write(ctx, caller, s.send(opCreate, http.MethodPost, "/clients", s.creation(desired, id), secretsOf(desired.Credentials)...))
+	a, err := s.api.Write(ctx, caller, s.send(opCreate, http.MethodPost, "/clients", s.creation(desired, id), desired.Credentials.Secrets()...))
 	if err != nil {
 		return provider.Registration{}, err
 	}
@@ -63,15 +63,6 @@ func (s *Server) post(ctx context.Context, desired provider.Desired, id string, 
 		id = found.ID
 	}
 	return provider.Registration{RegistrationID: id}, nil
-}
-
-// secretsOf are those that no word of the server may repeat.
-func secretsOf(c provider.Credentials) []provider.Secret {
-	var secrets []provider.Secret
-	for _, each := range c.All() {
-		secrets = append(secrets, each.Secret)
-	}
-	return secrets
 }
 
 // take accepts a client that turned out to be there: if it is ours, as it
@@ -105,7 +96,7 @@ func (s *Server) Update(ctx context.Context, desired provider.Desired, observed 
 	case err != nil:
 		return provider.Registration{}, err
 	case found == nil:
-		return provider.Registration{}, (&provider.Answer{Op: opUpdate, Status: http.StatusNotFound}).Meanwhile()
+		return provider.Registration{}, provider.Meanwhile(opUpdate)
 	}
 	if err := s.put(ctx, opUpdate, desired, observed.Drift, found, caller); err != nil {
 		return provider.Registration{}, err
@@ -116,7 +107,7 @@ func (s *Server) Update(ctx context.Context, desired provider.Desired, observed 
 
 // put changes what drifted.
 func (s *Server) put(ctx context.Context, op string, desired provider.Desired, drift []string, found *client, caller provider.Caller) error {
-	a, err := s.api.Write(ctx, caller, s.send(op, http.MethodPut, clientPath(found.ID), s.change(desired, drift, found), secretsOf(desired.Credentials)...))
+	a, err := s.api.Write(ctx, caller, s.send(op, http.MethodPut, clientPath(found.ID), s.change(desired, drift, found), desired.Credentials.Secrets()...))
 	if absent(a) {
 		return a.Meanwhile()
 	}

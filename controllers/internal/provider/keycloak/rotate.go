@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -43,11 +42,11 @@ func (s *Server) Rotate(ctx context.Context, desired provider.Desired, caller pr
 	case err != nil:
 		return provider.Rotation{}, err
 	case found == nil:
-		return provider.Rotation{}, &provider.Error{Kind: provider.KindServer, Op: opRotate, Err: errors.New("the client is not there")}
+		return provider.Rotation{}, provider.Meanwhile(opRotate)
 	case !provider.Owns(desired.Owner, found.owner()):
 		return provider.Rotation{}, &provider.Error{Kind: provider.KindConflict, Op: opRotate, Subject: found.owner()}
 	}
-	desired.Credentials = s.standing(desired.Credentials)
+	desired.Credentials = desired.Credentials.At(s.now())
 	found, err = s.goOver(ctx, found, desired, caller)
 	if err != nil {
 		return provider.Rotation{}, err
@@ -126,7 +125,7 @@ func (s *Server) proved(ctx context.Context, found *client, c provider.Credentia
 func (s *Server) rotation(c provider.Credentials) map[string]string {
 	now := s.now()
 	a := map[string]string{secretMade: seconds(now), secretEnds: "", rotated: "", rotatedMade: "", rotatedEnds: ""}
-	if c = s.standing(c); c.Previous != nil {
+	if c = c.At(s.now()); c.Previous != nil {
 		a[rotated], a[rotatedMade], a[rotatedEnds] = c.Previous.Secret.Reveal(), seconds(now), seconds(s.endOf(c))
 	}
 	return a
@@ -201,7 +200,7 @@ func (s *Server) readBack(ctx context.Context, op, id string, c provider.Credent
 	case err != nil:
 		return nil, err
 	case found == nil:
-		return nil, (&provider.Answer{Op: op, Status: http.StatusNotFound}).Meanwhile()
+		return nil, provider.Meanwhile(op)
 	}
 	differs, _, err := s.credentialDrifted(ctx, found, c)
 	if err == nil && differs {

@@ -4,10 +4,12 @@
 package keycloak_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -137,6 +139,33 @@ func TestRotateMasked(t *testing.T) {
 	if writes != 1 {
 		t.Errorf("written %d times", writes)
 	}
+}
+
+// TestKeyEnds: nothing at the server ends a key, so one whose end has come is drift.
+func TestKeyEnds(t *testing.T) {
+	server, w := fakeWorld(t)
+	h, now := w.harness(t), time.Now()
+	s := w.session(t, func(c *provider.Config) { c.Clock = func() time.Time { return now } })
+	d, old := desired("key-ends"), h.NewKey(t)
+	d.Credentials = provider.Credentials{Current: h.NewKey(t), Previous: &old, PreviousEnds: now.Add(time.Minute)}
+	d = created(t, s, d)
+	keys := func(want int, drift ...string) {
+		t.Helper()
+		attributes, _ := server.Client(d.ClientID)["attributes"].(map[string]any)
+		stored, _ := attributes["jwks.string"].(string)
+		var set provider.JWKS
+		if err := json.Unmarshal([]byte(stored), &set); err != nil || len(set.Keys) != want {
+			t.Errorf("%d keys at the server, want %d (%v)", len(set.Keys), want, err)
+		}
+		if diff := cmp.Diff(drift, observed(t, s, d).Drift); diff != "" {
+			t.Errorf("drift (-want +got):\n%s", diff)
+		}
+	}
+	keys(2)
+	now = now.Add(time.Minute)
+	keys(2, provider.DriftSecret)
+	updated(t, s, d, observed(t, s, d))
+	keys(1)
 }
 
 // TestRotateRefused: a credential that the server takes, and does not accept, is no success.

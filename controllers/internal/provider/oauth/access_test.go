@@ -36,12 +36,24 @@ func TestGoneOrLost(t *testing.T) {
 
 			w.record.proof = errors.New("the introspection endpoint is down")
 			_, err = w.observe()
-			w.is(err, provider.KindServer, "")
+			unsure := provider.KindServer
+			if status == http.StatusForbidden {
+				unsure = provider.KindForbidden
+			}
+			w.is(err, unsure, "")
 			if !errors.Is(err, w.record.proof) {
 				t.Errorf("error %v", err)
 			}
 			w.record.proof = nil
 
+			if status == http.StatusForbidden {
+				w.record.proves = func(provider.Credential) bool { return false }
+				_, err = w.observe()
+				w.is(err, provider.KindForbidden, "allow it there")
+				w.at(http.MethodDelete, "/register/", refused(status))
+				w.is(w.delete(), provider.KindForbidden, "allow it there")
+				return // what is forbidden is there
+			}
 			w.Remove(w.record.desired.ClientID)
 			if o, err := w.observe(); err != nil || o.Exists {
 				t.Errorf("what is gone: %+v, error %v", o, err)
@@ -53,6 +65,55 @@ func TestGoneOrLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// challenge refuses as RFC 6750 has it, without a body.
+func challenge(status int) fault.Fault {
+	return fault.Fault{Undone: true, Status: status, Header: map[string]string{"WWW-Authenticate": `Basic realm="x", bearer error="invalid_token"`}}
+}
+
+// TestOwnVoice: what is gone is said by the server itself, and by nobody before it.
+func TestOwnVoice(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		answer fault.Fault
+		gone   bool
+	}{
+		"401 HTML":      {"a proxy wants a login", fault.Fault{Status: 401, Body: fault.HTML}, false},
+		"401 for Basic": {"a proxy wants a password", fault.Fault{Status: 401, Header: map[string]string{"WWW-Authenticate": `Basic realm="Bearer"`}}, false},
+		"403 HTML":      {"a firewall says no", fault.Fault{Status: 403, Body: fault.HTML}, false},
+		"404 HTML":      {"a proxy knows no way", fault.Fault{Status: 404, Body: fault.HTML}, false},
+		"404 JSON":      {"nor does a gateway", fault.Fault{Status: 404, Body: `{"message":"no Route matched"}`}, false},
+		"404 asks":      {"there is no challenge with a 404", fault.Fault{Status: 404, Header: map[string]string{"WWW-Authenticate": "Bearer"}}, false},
+		"401":           {"the server's own error", refused(401), true},
+		"401 empty":     {"the server's own challenge", challenge(401), true},
+		"404":           {"some say so", refused(404), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, idp.Options{})
+			w.created()
+			w.record.proves = func(provider.Credential) bool { return false } // the proxy refuses that too
+			tc.answer.Undone = true
+			for _, method := range []string{http.MethodGet, http.MethodDelete} {
+				w.at(method, "/register/", tc.answer)
+			}
+			o, err := w.observe()
+			deleted := w.delete()
+			if tc.gone {
+				if err != nil || o.Exists || deleted != nil {
+					t.Errorf("%s: observed %+v, error %v; deletion: %v", tc.reason, o, err, deleted)
+				}
+				return
+			}
+			w.is(err, provider.KindServer, "")
+			w.is(deleted, provider.KindServer, "")
+		})
+	}
+	w := start(t, idp.Options{})
+	w.created()
+	w.record.desired.DisplayName = "Orders 2"
+	w.once(http.MethodPut, "/register/", fault.Fault{Undone: true, Status: http.StatusUnauthorized, Body: fault.HTML})
+	w.is(w.update(), provider.KindServer, "")
 }
 
 // TestNothingToProve: between two secrets there is none to ask with but the server's last one.

@@ -35,6 +35,7 @@ func TestConformance(t *testing.T) {
 		"NewTokens":     {"each update ends the registration access token", idp.Options{InitialAccessToken: initial, NewRegistrationToken: true}, false},
 		"NewSecrets":    {"each update ends the secret", idp.Options{InitialAccessToken: initial, NewSecret: true}, false},
 		"NoManagement":  {"RFC 7591 alone", idp.Options{InitialAccessToken: initial, NoManagement: true}, false},
+		"ReadOnly":      {"a client can be read, and not be changed or deleted", idp.Options{InitialAccessToken: initial, ReadOnly: true}, false},
 		"ForgetsGrants": {"a server of few words, that wants a grant", idp.Options{InitialAccessToken: initial, NeedGrant: true, Forget: []string{"software_id", "client_uri"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

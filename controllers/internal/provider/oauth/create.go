@@ -93,7 +93,7 @@ func (s *session) post(ctx context.Context, d provider.Desired, caller provider.
 		return state{}, err
 	}
 	mark := state{Attempt: d.Attempt, Pending: true}
-	if err := mark.keep(ctx, caller, false); err != nil {
+	if err := mark.intend(ctx, caller); err != nil {
 		return state{}, err
 	}
 	// A connection that the server closes at this very moment would lose the answer.
@@ -131,22 +131,25 @@ func (s *session) notMade(ctx context.Context, d provider.Desired, caller provid
 	// The mark must go even if the caller was called off: nothing was sent that it could stand for.
 	keeping, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearWithin)
 	defer cancel()
-	if err := cleared.keep(keeping, caller, false); err != nil {
+	if err := cleared.intend(keeping, caller); err != nil {
 		return err
 	}
 	return s.advised(e)
 }
 
-// refusedByServer says that the answer is the server's own no: a proxy's word does not say what happened behind it.
+// refusedByServer says that the answer is the server's own no: a proxy's word does not say what happened behind it. Who
+// is asked to come later was not heard, whoever says so.
 func refusedByServer(a *provider.Answer) bool {
-	if a == nil || a.Word() == "" {
+	if a == nil {
 		return false
 	}
 	switch a.Status {
+	case http.StatusTooManyRequests:
+		return true
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly:
 		return false
 	default:
-		return a.Status >= http.StatusBadRequest && a.Status < http.StatusInternalServerError
+		return isOwn(a) && a.Status >= http.StatusBadRequest && a.Status < http.StatusInternalServerError
 	}
 }
 
@@ -166,8 +169,7 @@ func ambiguous(d provider.Desired, cause *provider.Error) *provider.Error {
 	} else {
 		e.Err = fmt.Errorf("nobody can tell whether the client was made: %w", e.Err)
 	}
-	e.Advice = fmt.Sprintf("Look at the server for a client whose software_id is %s (it may keep none: then by its name) and delete it; "+
-		"then annotate the object introspection.dev/register-again: %s. If there is none, the annotation alone is right.", d.Attempt, d.Attempt)
+	e.Advice = fmt.Sprintf("Look at the server for a client whose software_id is %s (it may keep none: then by its name) and delete it.", d.Attempt)
 	return &e
 }
 

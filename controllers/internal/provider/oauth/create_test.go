@@ -54,6 +54,7 @@ func TestLostCreation(t *testing.T) {
 		"proxy":          {"a proxy's page says nothing of the server", fault.Fault{Status: http.StatusBadGateway, Body: fault.HTML}, 1},
 		"proxy's 201":    {"nor does it with a good status", fault.Fault{Status: http.StatusCreated, Body: fault.HTML}, 1},
 		"proxy's 403":    {"nor with one that says no", fault.Fault{Status: http.StatusForbidden, Body: fault.HTML}, 1},
+		"proxy's 401":    {"nor with one that asks for a password", fault.Fault{Status: http.StatusUnauthorized, Header: map[string]string{"WWW-Authenticate": "Basic"}}, 1},
 		"trouble":        {"the server's own trouble may come after the work", fault.Fault{Status: http.StatusInternalServerError, Body: `{"error":"server_error"}`}, 1},
 		"busy":           {"so may a 503", fault.Fault{Status: http.StatusServiceUnavailable, Body: `{"error":"temporarily_unavailable"}`, Undone: true}, 0},
 		"no word of its": {"JSON without an error is no refusal", fault.Fault{Status: http.StatusBadRequest, Body: `{"message":"no route"}`, Undone: true}, 0},
@@ -64,8 +65,8 @@ func TestLostCreation(t *testing.T) {
 			w.once(http.MethodPost, "/register", tc.fault)
 			attempt := w.record.desired.Attempt
 			for range 3 {
-				e := w.wanted(w.create(), provider.KindAmbiguous, "introspection.dev/register-again: "+attempt)
-				if e.Subject != attempt || !strings.Contains(e.Advice, "software_id is "+attempt) {
+				e := w.wanted(w.create(), provider.KindAmbiguous, "software_id is "+attempt)
+				if e.Subject != attempt || strings.Contains(e.Advice, "spec.") {
 					t.Errorf("%s: subject %q, advice %q", tc.reason, e.Subject, e.Advice)
 				}
 			}
@@ -78,7 +79,9 @@ func TestLostCreation(t *testing.T) {
 			if o, err := w.observe(); err != nil || o.Exists {
 				t.Errorf("%s: observed %+v, error %v", tc.reason, o, err)
 			}
-			w.is(w.delete(), provider.KindAmbiguous, "deletionPolicy: Retain")
+			if e := w.wanted(w.delete(), provider.KindAmbiguous, "software_id is "+attempt); e.Subject != attempt || strings.Contains(e.Advice, "deletionPolicy") {
+				t.Errorf("%s: the deletion: subject %q, advice %q", tc.reason, e.Subject, e.Advice)
+			}
 			// The way out: somebody looked, and says so, which is another attempt.
 			w.record.desired.Attempt = "second"
 			w.created()
@@ -101,6 +104,9 @@ func TestRefusedCreation(t *testing.T) {
 		"sign-in":   {"the initial access token is used up", refusal(401, "invalid_token"), provider.KindCredentials},
 		"forbidden": {"or not good for this", refusal(403, "insufficient_scope"), provider.KindForbidden},
 		"busy":      {"come again later", refusal(429, "too_many_requests"), provider.KindRateLimited},
+		"proxy":     {"whoever says so has not let it through", fault.Fault{Undone: true, Status: 429, Body: fault.HTML}, provider.KindRateLimited},
+		"challenge": {"RFC 6750 asks for no body", challenge(401), provider.KindCredentials},
+		"scope":     {"nor does it with a 403", challenge(403), provider.KindForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, idp.Options{})
@@ -175,7 +181,24 @@ func TestMarkBeforeCall(t *testing.T) {
 	}
 	w.OnCall(nil)
 	w.record.keep = nil
-	w.is(w.create(), provider.KindAmbiguous, "register-again")
+	w.is(w.create(), provider.KindAmbiguous, "software_id")
+}
+
+// TestIntent: the marks of a creation are no answers, and must not be written over what another process kept.
+func TestIntent(t *testing.T) {
+	w := start(t, idp.Options{NewSecret: true})
+	var intents []bool
+	w.record.onKeep = func(i provider.Issued) { intents = append(intents, i.Intent) }
+	w.once(http.MethodPost, "/register", challenge(http.StatusUnauthorized))
+	w.is(w.create(), provider.KindCredentials, "")
+	w.created()
+	w.record.desired.DisplayName = "Orders 2"
+	if err := w.update(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]bool{true, true, true, false, false}, intents); diff != "" {
+		t.Errorf("mark, cleared, mark, answer, answer to the update (-want +got):\n%s", diff)
+	}
 }
 
 // TestNeedsGrant: a server that makes no client without a grant is asked once more, with one that gets no user's token.

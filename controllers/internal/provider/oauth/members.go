@@ -27,6 +27,9 @@ func managed() []string {
 	return []string{memberName, memberScope, memberMethod, memberKeys, memberGrants, memberResponses, memberRedirects}
 }
 
+// powers are the members that let a client get tokens of its users.
+func powers() []string { return []string{memberGrants, memberResponses, memberRedirects} }
+
 // members are managed ones, each in one spelling whatever order and blanks the server has. What is missing was not said.
 type members map[string]string
 
@@ -57,12 +60,7 @@ func (s *session) metadata(d provider.Desired, grants []string) map[string]any {
 }
 
 // live are the credentials that have not ended.
-func (s *session) live(c provider.Credentials) []provider.Credential {
-	if !c.PreviousEnds.IsZero() && !s.now().Before(c.PreviousEnds) {
-		c.Previous = nil
-	}
-	return c.All()
-}
+func (s *session) live(c provider.Credentials) []provider.Credential { return c.At(s.now()).All() }
 
 // grants are those that this registration was asked for: none, unless the server wants one.
 func (st *state) grants() []string {
@@ -108,7 +106,8 @@ func normal(name string, value any) string {
 		_ = json.Unmarshal(encoded, &list)
 		return listed(list)
 	case memberKeys:
-		return normalKeys(encoded)
+		keys, _ := provider.NormalKeys(encoded) // what is no set of keys is none
+		return keys
 	default:
 		var text string
 		_ = json.Unmarshal(encoded, &text)
@@ -121,31 +120,8 @@ func listed(list []string) string {
 	return strings.Join(slices.Compact(list), " ")
 }
 
-// normalKeys keeps of each key what makes it that key: servers add and drop the rest.
-func normalKeys(jwks []byte) string {
-	var set struct {
-		Keys []struct {
-			Kid string `json:"kid"`
-			Kty string `json:"kty"`
-			Crv string `json:"crv"`
-			X   string `json:"x"`
-			Y   string `json:"y"`
-			N   string `json:"n"`
-			E   string `json:"e"`
-		} `json:"keys"`
-	}
-	if json.Unmarshal(jwks, &set) != nil {
-		return ""
-	}
-	var keys []string
-	for _, k := range set.Keys {
-		keys = append(keys, strings.Join([]string{k.Kid, k.Kty, k.Crv, k.X, k.Y, k.N, k.E}, "."))
-	}
-	return listed(keys)
-}
-
 // drift names what differs. A server may replace what it is asked for, and need not repeat it: what counts is what it
-// answered then, as long as nothing else is asked for.
+// answered then, as long as nothing else is asked for. What could get a token, and was not answered, was not there.
 func (st *state) drift(want, live members) []string {
 	var names []string
 	for _, name := range managed() {
@@ -154,6 +130,8 @@ func (st *state) drift(want, live members) []string {
 		switch {
 		case shown && is == want[name]:
 		case want[name] != st.Asked[name]:
+			names = append(names, name)
+		case !answered && is != "" && slices.Contains(powers(), name):
 			names = append(names, name)
 		case !answered, is == then:
 		case !shown && slices.Contains(st.Hidden, name):

@@ -10,9 +10,9 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -58,17 +58,20 @@ type session struct {
 	seen seen
 }
 
-// seen is what the server's clients have shown of it.
+// seen is what the server's clients have shown of it. The overlap is that of secrets.
 type seen struct {
-	overlap provider.Overlap
-	managed provider.Support
+	overlap              provider.Overlap
+	read, update, remove provider.Support
 }
 
 // New opens a session. A server without a registration endpoint is none for Probe to find out.
 func New(config provider.Config) (provider.Server, error) {
 	s := &session{
 		config: config, registration: config.RegistrationURL, base: strings.TrimSuffix(config.URL, "/"), now: config.Clock,
-		seen: seen{overlap: provider.OverlapUnknown, managed: provider.SupportUnknown},
+		seen: seen{
+			overlap: provider.OverlapUnknown,
+			read:    provider.SupportUnknown, update: provider.SupportUnknown, remove: provider.SupportUnknown,
+		},
 	}
 	if s.registration == "" {
 		s.registration = config.Metadata.RegistrationEndpoint
@@ -88,43 +91,6 @@ func New(config provider.Config) (provider.Server, error) {
 	return s, nil
 }
 
-const opProbe = "look at the registration endpoint"
-
-// noClient is metadata that no server takes, for two reasons each of which is enough: its members are of the wrong types,
-// and the grant that it asks for needs an address that it has not. It is an object, since some servers refuse anything
-// else before they look at the token (node-oidc-provider).
-func noClient() map[string]any {
-	return map[string]any{
-		memberGrants: []string{"authorization_code"}, memberResponses: []string{"code"},
-		memberRedirects: map[string]any{}, memberName: []string{}, memberMethod: map[string]any{},
-	}
-}
-
-// Probe implements provider.Prober. Its one call is a registration that can't be one.
-func (s *session) Probe(ctx context.Context) (provider.Report, error) {
-	if err := s.fit(opProbe); err != nil {
-		return provider.Report{}, err
-	}
-	answer, err := s.api.Do(ctx, provider.Call{
-		Op: opProbe, Method: http.MethodPost, URL: s.registration, In: noClient(), Bearer: s.config.SignIn.InitialAccessToken,
-	})
-	var refused *provider.Error
-	switch {
-	case answer == nil && err != nil:
-		return provider.Report{}, err
-	case !errors.As(err, &refused):
-	case answer.Status == http.StatusUnauthorized:
-		return provider.Report{}, s.advised(refused)
-	case answer.Status == http.StatusForbidden && answer.Word() == "insufficient_scope":
-		return provider.Report{}, s.advised(refused)
-	case answer.Status == http.StatusNotFound, answer.Status == http.StatusMethodNotAllowed:
-		refused.Kind = provider.KindNotFound
-		refused.Advice = "Nothing is registered at " + provider.Clean(s.registration) + ": correct spec.oauth.registrationEndpoint."
-		return provider.Report{}, refused
-	}
-	return provider.Report{Rights: provider.RightsUnknown, Capabilities: s.capabilities(), RegistrationURL: s.registration}, nil
-}
-
 // capabilities are those of this very server, as far as it has shown them.
 func (s *session) capabilities() provider.Capabilities {
 	s.mu.Lock()
@@ -134,19 +100,17 @@ func (s *session) capabilities() provider.Capabilities {
 		c.Methods = []provider.Method{provider.ClientSecret}
 	}
 	c.Overlap = s.seen.overlap
-	c.Read, c.Update, c.Delete = s.seen.managed, s.seen.managed, s.seen.managed
+	c.Read, c.Update, c.Delete = s.seen.read, s.seen.update, s.seen.remove
 	return c
 }
 
 // saw takes note of what a client showed; what is empty it did not.
-func (s *session) saw(o provider.Overlap, managed provider.Support) {
+func (s *session) saw(now seen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o != "" {
-		s.seen.overlap = o
-	}
-	if managed != "" {
-		s.seen.managed = managed
+	s.seen = seen{
+		overlap: cmp.Or(now.overlap, s.seen.overlap),
+		read:    cmp.Or(now.read, s.seen.read), update: cmp.Or(now.update, s.seen.update), remove: cmp.Or(now.remove, s.seen.remove),
 	}
 }
 
@@ -182,10 +146,7 @@ func (s *session) fit(op string) error {
 
 // isDuende knows an IdentityServer by the endpoint that only it has, or by two paths that it shares with no other server.
 func (s *session) isDuende() bool {
-	m := s.config.Metadata
-	return strings.HasSuffix(strings.TrimSuffix(s.registration, "/"), "/connect/dcr") ||
-		strings.HasSuffix(m.IntrospectionEndpoint, "/connect/introspect") &&
-			strings.HasSuffix(m.JWKSURI, "/.well-known/openid-configuration/jwks")
+	return s.config.Metadata.IsDuende() || provider.IsDuendeDCR(s.registration)
 }
 
 // takes refuses ways to prove oneself that the server does not know.

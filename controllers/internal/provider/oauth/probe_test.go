@@ -95,7 +95,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("methods %q", r.Capabilities.Methods)
 	}
 	for _, f := range []fault.Fault{
-		{Status: http.StatusInternalServerError, Body: "{}"}, {Status: http.StatusForbidden, Body: fault.HTML}, {Status: http.StatusOK, Body: fault.HTML},
+		{Status: http.StatusInternalServerError, Body: "{}"}, {Status: http.StatusForbidden, Body: fault.HTML},
 	} {
 		w.once(http.MethodPost, "/register", f)
 		if _, err := probe(); err != nil {
@@ -108,15 +108,27 @@ func TestProbe(t *testing.T) {
 	w.once(http.MethodPost, "/register", fault.Fault{Status: http.StatusNotFound, Body: fault.HTML})
 	_, err = probe()
 	w.is(err, provider.KindNotFound, "spec.oauth.registrationEndpoint")
+	for status, kind := range map[int]provider.Kind{
+		http.StatusOK: provider.KindNotFound, http.StatusNoContent: provider.KindNotFound, http.StatusFound: provider.KindServer,
+	} {
+		w.once(http.MethodPost, "/register", fault.Fault{Status: status, Body: fault.HTML})
+		_, err = probe()
+		w.is(err, kind, "/register the registration endpoint?")
+	}
+	w.once(http.MethodPost, "/register", fault.Fault{Status: http.StatusTooManyRequests, Body: fault.HTML})
+	_, err = probe()
+	w.is(err, provider.KindRateLimited, "")
 	w.config.SignIn.InitialAccessToken = "wrong"
 	_, err = probe()
 	w.is(err, provider.KindCredentials, "key token")
 	w.config.Metadata.RegistrationEndpoint = ""
 	_, err = probe()
 	w.is(err, provider.KindUnsupported, "registration: Manual")
+}
 
-	// A session tells what it has seen.
-	w = start(t, idp.Options{})
+// TestProbeShowsTheSeen: a session tells what it has seen.
+func TestProbeShowsTheSeen(t *testing.T) {
+	w := start(t, idp.Options{})
 	s := w.session()
 	if r, err := s.Probe(t.Context()); err != nil || r.Capabilities.Delete != provider.SupportUnknown {
 		t.Errorf("deletion is %q at first, error %v", r.Capabilities.Delete, err)
@@ -127,7 +139,30 @@ func TestProbe(t *testing.T) {
 	if _, err := s.Observe(t.Context(), w.record.desired, w.record); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := s.Probe(t.Context()); err != nil || r.Capabilities.Delete != provider.Supported {
-		t.Errorf("deletion is %q after a look at a client, error %v", r.Capabilities.Delete, err)
+	if r, err := s.Probe(t.Context()); err != nil || r.Capabilities.Read != provider.Supported || r.Capabilities.Delete != provider.SupportUnknown {
+		t.Errorf("reading is %q, deletion %q after a look at a client, error %v", r.Capabilities.Read, r.Capabilities.Delete, err)
 	}
+	if err := s.Delete(t.Context(), w.record.desired, w.record); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Probe(t.Context()); err != nil || r.Capabilities.Delete != provider.Supported {
+		t.Errorf("deletion is %q after one, error %v", r.Capabilities.Delete, err)
+	}
+}
+
+// TestProbeMakesNothing: what a server makes of the nonsense all the same goes again, or is named.
+func TestProbeMakesNothing(t *testing.T) {
+	w := start(t, idp.Options{TakesAnything: true})
+	_, err := w.session().Probe(t.Context())
+	w.is(w.hushed(err), provider.KindUnsupported, "the registration endpoint?")
+	if left := w.Registered(); len(left) != 0 {
+		t.Errorf("left at the server: %q", left)
+	}
+	w = start(t, idp.Options{TakesAnything: true, NoManagement: true})
+	_, err = w.session().Probe(t.Context())
+	left := w.Registered()
+	if len(left) != 1 {
+		t.Fatalf("left at the server: %q", left)
+	}
+	w.is(w.hushed(err), provider.KindUnsupported, "Delete client "+left[0])
 }

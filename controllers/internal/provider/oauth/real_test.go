@@ -42,6 +42,7 @@ func realHarness(t *testing.T, o env.OIDCProviderOptions) providertest.Harness {
 func TestRealConformance(t *testing.T) {
 	for name, o := range map[string]env.OIDCProviderOptions{
 		"Plain": {ExtraMetadata: []string{"software_id"}}, "NewTokens": {RotateRegistrationToken: true},
+		"ReadOnly": {NoManagement: true}, "NoManagement": {NoManagement: true, NoRegistrationToken: true},
 	} {
 		t.Run(name, func(t *testing.T) { providertest.Run(t, realHarness(t, o)) })
 	}

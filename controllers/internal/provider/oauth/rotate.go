@@ -24,17 +24,23 @@ func (s *session) Rotate(ctx context.Context, d provider.Desired, caller provide
 	return s.rotateSecret(ctx, d, caller, &f)
 }
 
+// rotateKeys asks the server about both keys: its answer may name other ones than it goes by, or none.
 func (s *session) rotateKeys(ctx context.Context, d provider.Desired, caller provider.Caller, f *found) (provider.Rotation, error) {
 	if len(f.st.drift(asked(s.metadata(d, f.st.grants())), f.members())) > 0 {
 		if _, err := s.put(ctx, opRotate, d, caller, f, true); err != nil {
 			return provider.Rotation{}, err
 		}
 	}
-	r := provider.Rotation{Rotated: true, Overlap: provider.OverlapNone}
-	if len(s.live(d.Credentials)) > 1 {
-		r.Overlap = provider.OverlapDual
+	kept := provider.Rotation{Overlap: provider.OverlapNone}
+	accepted, err := caller.Prove(ctx, d.Credentials.Current)
+	if err != nil || !accepted {
+		return kept, err
 	}
-	return r, nil
+	if len(s.live(d.Credentials)) == 1 {
+		d.Credentials.Previous = nil
+	}
+	overlap, err := s.overlap(ctx, d, caller)
+	return provider.Rotation{Rotated: true, Overlap: overlap}, err
 }
 
 func (s *session) rotateSecret(ctx context.Context, d provider.Desired, caller provider.Caller, f *found) (provider.Rotation, error) {
@@ -55,6 +61,9 @@ func (s *session) rotateSecret(ctx context.Context, d provider.Desired, caller p
 		return kept, nil
 	default:
 		anew, err := s.put(ctx, opRotate, d, caller, f, false)
+		if kind, ok := provider.KindOf(err); ok && kind == provider.KindUnsupported {
+			return kept, s.remember(ctx, caller, f, provider.OverlapNone)
+		}
 		if err != nil {
 			return provider.Rotation{}, err
 		}
@@ -78,7 +87,7 @@ func (f *found) isNew(d provider.Desired) bool {
 	return previous != nil && previous.Secret != "" && f.st.Secret != "" && previous.Secret.Reveal() != f.st.Secret
 }
 
-// overlap asks the server whether the previous secret works on.
+// overlap asks the server whether the previous credential works on.
 func (s *session) overlap(ctx context.Context, d provider.Desired, caller provider.Caller) (provider.Overlap, error) {
 	if d.Credentials.Previous == nil {
 		return provider.OverlapNone, nil
@@ -96,7 +105,7 @@ func (s *session) overlap(ctx context.Context, d provider.Desired, caller provid
 
 // remember keeps what a rotation came to, for the next look.
 func (s *session) remember(ctx context.Context, caller provider.Caller, f *found, o provider.Overlap) error {
-	s.saw(o, provider.Supported)
+	s.saw(seen{overlap: o})
 	if f.st.Overlap == o {
 		return nil
 	}

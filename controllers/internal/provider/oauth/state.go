@@ -33,6 +33,8 @@ type state struct {
 	Hidden []string `json:"hidden,omitempty"`
 	// Overlap is what a rotation of the secret has come to.
 	Overlap provider.Overlap `json:"overlap,omitempty"`
+	// Unmanaged says that the server refused to know how to change or delete it.
+	Unmanaged bool `json:"unmanaged,omitempty"`
 	// Answer is the whole answer that last brought something new.
 	Answer json.RawMessage `json:"answer,omitempty"`
 }
@@ -58,7 +60,7 @@ func (st *state) registered() bool { return st.ClientID != "" }
 func (st *state) manageable() bool { return st.URI != "" && st.Token != "" }
 
 func (st *state) registration() provider.Registration {
-	return provider.Registration{RegistrationID: st.ClientID, Unmanaged: !st.manageable()}
+	return provider.Registration{RegistrationID: st.ClientID, Unmanaged: !st.manageable() || st.Unmanaged}
 }
 
 // secrets are what the server's words must not repeat.
@@ -78,11 +80,10 @@ func (st *state) encoded() (provider.Secret, error) {
 
 // keep stores the state, and with it the id and the secret if they are said anew.
 func (st *state) keep(ctx context.Context, caller provider.Caller, anew bool) error {
-	encoded, err := st.encoded()
+	issued, err := st.issued()
 	if err != nil {
-		return &provider.Error{Kind: provider.KindServer, Op: "keep what the server answered", Err: errors.New("it can't be encoded")}
+		return err
 	}
-	issued := provider.Issued{State: encoded}
 	if anew {
 		issued.ClientID, issued.Secret = st.ClientID, provider.Secret(st.Secret)
 		if st.SecretEnds > 0 && st.Secret != "" {
@@ -90,6 +91,24 @@ func (st *state) keep(ctx context.Context, caller provider.Caller, anew bool) er
 		}
 	}
 	return caller.Keep(ctx, issued)
+}
+
+// intend stores a state that is no answer's.
+func (st *state) intend(ctx context.Context, caller provider.Caller) error {
+	issued, err := st.issued()
+	if err != nil {
+		return err
+	}
+	issued.Intent = true
+	return caller.Keep(ctx, issued)
+}
+
+func (st *state) issued() (provider.Issued, error) {
+	encoded, err := st.encoded()
+	if err != nil {
+		return provider.Issued{}, &provider.Error{Kind: provider.KindServer, Op: "keep what the server answered", Err: errors.New("it can't be encoded")}
+	}
+	return provider.Issued{State: encoded}, nil
 }
 
 // said is what of an answer (RFC 7591 section 3.2.1) the state is made of.

@@ -36,7 +36,7 @@ func (b *bench) callOff(f flow, n int, done bool) bool {
 	defer b.clean(c)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
-	x := &troubled{suite: b.suite, nth: n, trouble: trouble{done: done}}
+	x := &troubled{suite: b.suite, nth: n, trouble: trouble{done: done, certain: !done, unsent: !done}}
 	x.instead = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if done {
 			if resp, err := next.RoundTrip(req); err == nil {

@@ -24,6 +24,7 @@ type Caller struct {
 	version                int
 	fences, keeps, proofs  int
 	onFence, onKeep, onAsk func(n int) error
+	kept                   []provider.Issued
 
 	audience    provider.AudienceReport
 	rotation    provider.Rotation
@@ -82,6 +83,7 @@ func (c *Caller) keep(issued provider.Issued) error {
 	if err := called(c.onKeep, c.keeps); err != nil {
 		return err
 	}
+	c.kept = append(c.kept, issued)
 	d := &c.desired
 	if issued.ClientID != "" {
 		d.ClientID = issued.ClientID

@@ -113,12 +113,16 @@ func or(value, otherwise string) string {
 	return value
 }
 
-// check says what is missing. Where the operator wires audiences, it takes a client that can get tokens.
+// check says what is missing. Where the operator wires audiences, it takes a client that can get tokens; where
+// introspection asks for a scope, one that may be registered.
 func (v variables) check(dialect provider.Dialect) error {
 	errs := []error{v.missing("URL")}
 	register := len(dialect.Capabilities.AudienceModes) > 1
 	if register {
 		errs = append(errs, v.missing("CLIENT_ID", "CLIENT_SECRET", "TOKEN_CLIENT_ID"))
+	}
+	if dialect.Capabilities.ScopeCheck == provider.CheckEnforced {
+		errs = append(errs, v.missing("SCOPES"))
 	}
 	for _, pair := range [][2]string{
 		{"CLIENT_ID", "CLIENT_SECRET"}, {"TOKEN_CLIENT_ID", "TOKEN_CLIENT_SECRET"}, {"TOKEN_CLIENT_ID_2", "TOKEN_CLIENT_SECRET_2"},

@@ -13,13 +13,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
 // estate is what was registered by RFC 7591, as the wire showed it: also by answers that the provider
 // never got. So the suite can count, and clean up, where the server chooses ids.
 type estate struct {
-	mu    sync.Mutex
-	lives map[string]deed // by client id
+	mu      sync.Mutex
+	lives   map[string]deed // by client id
+	renewed int             // how often an answer replaced a token
 }
 
 // deed gives access to a registration (RFC 7592).
@@ -52,6 +55,9 @@ func (e *estate) exchange(req *http.Request, status int, answer []byte) {
 		known.address = got.Address
 	}
 	if got.Token != "" {
+		if ok && got.Token != known.token {
+			e.renewed++
+		}
 		known.token = got.Token
 	}
 	e.lives[got.ClientID] = known
@@ -71,6 +77,13 @@ func (e *estate) count() int {
 	return len(e.lives)
 }
 
+// renewals is how often an answer replaced the token of a registration that was there.
+func (e *estate) renewals() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.renewed
+}
+
 // forget drops a registration that was removed by hand.
 func (e *estate) forget(clientID string) {
 	e.mu.Lock()
@@ -80,9 +93,13 @@ func (e *estate) forget(clientID string) {
 
 const cleanupWithin = 20 * time.Second
 
-// clear removes all that is left, and says what it can't.
-func (e *estate) clear(ctx context.Context, t *testing.T, h *Harness) {
+// clear removes all that is left. What it can't is an error, but where nobody can.
+func (e *estate) clear(ctx context.Context, t *testing.T, h *Harness, deletion provider.Support) {
 	t.Helper()
+	complain := t.Errorf
+	if deletion == provider.Unsupported {
+		complain = t.Logf
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWithin)
 	defer cancel()
 	e.mu.Lock()
@@ -90,7 +107,7 @@ func (e *estate) clear(ctx context.Context, t *testing.T, h *Harness) {
 	e.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(lives)) {
 		if why := h.removeByDeed(ctx, lives[id]); why != "" {
-			t.Logf("the client %s is left at the server: %s", id, why)
+			complain("the client %s is left at the server: %s", id, why)
 		}
 		e.forget(id)
 	}

@@ -6,23 +6,47 @@ package providertest_test
 import (
 	"context"
 	"errors"
-	"maps"
+	"testing"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/providertest"
 )
-
-// healthy breaks nothing: the control.
-const healthy = "healthy"
 
 // unfenced asks nobody before a write.
 type unfenced struct{ provider.Caller }
 
 func (unfenced) Fence(context.Context) error { return nil }
 
+// stubborn names a server that breaks the suite's own promise to leave nothing: nobody need tamper with its dialect.
+const stubborn = "a server that deletes nothing"
+
+// servers are those that mutants run at, by name.
+func servers() map[string]func(t *testing.T) providertest.Harness {
+	return map[string]func(t *testing.T) providertest.Harness{"Keycloak": onKeycloak, "RFC 7592": onOAuth, "Duende": onDuende, stubborn: onStubborn}
+}
+
+// mutants are all of them, by what they do.
 func mutants() map[string]mutant {
-	all := map[string]mutant{
-		healthy: {"create", func(b broken) broken { return b }},
-		"reports trouble as absence": {"never-absent", func(b broken) broken {
+	all := map[string]mutant{}
+	add := func(at string, some map[string]mutant) {
+		for name, m := range some {
+			m.at = at
+			all[name] = m
+		}
+	}
+	add("Keycloak", observingMutants())
+	add("Keycloak", callerMutants())
+	add("Keycloak", creationMutants())
+	add("Keycloak", accessMutants())
+	add("RFC 7592", oauthMutants())
+	add("Duende", duendeMutants())
+	add(stubborn, map[string]mutant{"leaves what it made": {row: "create", corrupt: func(b broken) broken { return b }}})
+	return all
+}
+
+func observingMutants() map[string]mutant {
+	return map[string]mutant{
+		"reports trouble as absence": {row: "never-absent", corrupt: func(b broken) broken {
 			b.observe = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
 				o, err := b.Server.Observe(ctx, d, c)
 				if kind, _ := provider.KindOf(err); err != nil && kind == provider.KindUnreachable {
@@ -32,7 +56,7 @@ func mutants() map[string]mutant {
 			}
 			return b
 		}},
-		"sees no drift": {"drift-by-hand", func(b broken) broken {
+		"sees no drift": {row: "drift-by-hand", corrupt: func(b broken) broken {
 			b.observe = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
 				o, err := b.Server.Observe(ctx, d, c)
 				o.Drift = nil
@@ -40,7 +64,7 @@ func mutants() map[string]mutant {
 			}
 			return b
 		}},
-		"calls a deletion that failed done": {"exactly-once-delete", func(b broken) broken {
+		"calls a deletion that failed done": {row: "exactly-once-delete", corrupt: func(b broken) broken {
 			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
 				err := b.Server.Delete(ctx, d, c)
 				if kind, ok := provider.KindOf(err); ok && kind == provider.KindServer {
@@ -50,7 +74,7 @@ func mutants() map[string]mutant {
 			}
 			return b
 		}},
-		"deletes what is another's": {"other-owner", func(b broken) broken {
+		"deletes what is another's": {row: "other-owner", corrupt: func(b broken) broken {
 			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
 				d.Owner = "suite/shop/other"
 				return b.Server.Delete(ctx, d, c)
@@ -58,21 +82,17 @@ func mutants() map[string]mutant {
 			return b
 		}},
 	}
-	maps.Copy(all, callerMutants())
-	maps.Copy(all, creationMutants())
-	maps.Copy(all, accessMutants())
-	return all
 }
 
 func callerMutants() map[string]mutant {
 	return map[string]mutant{
-		"writes without a fence": {"fence-create", func(b broken) broken {
+		"writes without a fence": {row: "fence-create", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				return b.Server.Create(ctx, d, unfenced{c})
 			}
 			return b
 		}},
-		"wraps the caller's error": {"fence-delete", func(b broken) broken {
+		"wraps the caller's error": {row: "fence-delete", corrupt: func(b broken) broken {
 			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
 				err := b.Server.Delete(ctx, d, c)
 				if _, ours := provider.KindOf(err); err != nil && !ours {
@@ -82,7 +102,7 @@ func callerMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"hears no cancellation": {"called-off-create", func(b broken) broken {
+		"hears no cancellation": {row: "called-off-create", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				r, err := b.Server.Create(ctx, d, c)
 				if errors.Is(err, context.Canceled) {
@@ -97,7 +117,7 @@ func callerMutants() map[string]mutant {
 
 func creationMutants() map[string]mutant {
 	return map[string]mutant{
-		"shows a secret": {"exactly-once-create", func(b broken) broken {
+		"shows a secret": {row: "exactly-once-create", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				r, err := b.Server.Create(ctx, d, c)
 				if e, ok := errors.AsType[*provider.Error](err); ok {
@@ -107,7 +127,7 @@ func creationMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"takes what is another's": {"other-owner", func(b broken) broken {
+		"takes what is another's": {row: "other-owner", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				r, err := b.Server.Create(ctx, d, c)
 				if kind, ok := provider.KindOf(err); ok && kind == provider.KindConflict {
@@ -117,7 +137,7 @@ func creationMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"forgets how long to wait": {"exactly-once-create", func(b broken) broken {
+		"forgets how long to wait": {row: "exactly-once-create", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				r, err := b.Server.Create(ctx, d, c)
 				if e, ok := errors.AsType[*provider.Error](err); ok {
@@ -127,7 +147,7 @@ func creationMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"takes a missing right for a bad sign-in": {"right-missing", func(b broken) broken {
+		"takes a missing right for a bad sign-in": {row: "right-missing", corrupt: func(b broken) broken {
 			b.create = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
 				r, err := b.Server.Create(ctx, d, c)
 				if e, ok := errors.AsType[*provider.Error](err); ok && e.Kind == provider.KindForbidden {
@@ -142,7 +162,7 @@ func creationMutants() map[string]mutant {
 
 func accessMutants() map[string]mutant {
 	return map[string]mutant{
-		"claims an overlap": {"rotate", func(b broken) broken {
+		"claims an overlap": {row: "rotate", corrupt: func(b broken) broken {
 			b.rotate = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Rotation, error) {
 				r, err := b.Server.Rotate(ctx, d, c)
 				r.Overlap = provider.OverlapExpiring
@@ -150,26 +170,26 @@ func accessMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"rotates nothing": {"rotate", func(b broken) broken {
+		"rotates nothing": {row: "rotate", corrupt: func(b broken) broken {
 			b.rotate = func(context.Context, provider.Desired, provider.Caller) (provider.Rotation, error) {
 				return provider.Rotation{Rotated: true, Overlap: provider.OverlapNone}, nil
 			}
 			return b
 		}},
-		"maps nothing": {"audience-default", func(b broken) broken {
+		"maps nothing": {row: "audience-default", corrupt: func(b broken) broken {
 			b.audience = func(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {
 				return provider.AudienceReport{}, nil
 			}
 			return b
 		}},
-		"ignores the cap": {"audience-cap-racing", func(b broken) broken {
+		"ignores the cap": {row: "audience-cap-racing", corrupt: func(b broken) broken {
 			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
 				d.Audience.MaxPerTokenClient++
 				return b.Server.MapAudience(ctx, d, c)
 			}
 			return b
 		}},
-		"repairs for ever": {"audience-default", func(b broken) broken {
+		"repairs for ever": {row: "audience-default", corrupt: func(b broken) broken {
 			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
 				r, err := b.Server.MapAudience(ctx, d, c)
 				r.Repaired = append(r.Repaired, "everything")
@@ -177,7 +197,7 @@ func accessMutants() map[string]mutant {
 			}
 			return b
 		}},
-		"unmaps what is unmanaged": {"audience-unmanaged", func(b broken) broken {
+		"unmaps what is unmanaged": {row: "audience-unmanaged", corrupt: func(b broken) broken {
 			b.audience = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
 				if d.Audience.Mode == provider.AudienceUnmanaged {
 					d.Audience.Mode, d.Audience.TokenClients = provider.AudienceDefault, nil

@@ -107,6 +107,7 @@ func (h *Harness) OpenAs(t *testing.T, signIn provider.SignIn, wrap Wrap) provid
 	if wrap != nil {
 		client.Transport = wrap(client.Transport)
 	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // as Config demands
 	config.HTTPClient = &client
 	s, err := h.Dialect.New(config)
 	if err != nil {

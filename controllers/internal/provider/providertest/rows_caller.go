@@ -119,6 +119,16 @@ func saysNothingToKeep(b *bench) {
 	}
 }
 
+// wantIntents: a mark of what is about to be done is one, and says so; what the server answered is none.
+func (b *bench) wantIntents(kept []provider.Issued) {
+	b.t.Helper()
+	for i, issued := range kept {
+		if mark := issued.ClientID == "" && issued.Secret == ""; issued.Intent != mark || i == 0 && !mark {
+			b.t.Errorf("keep %d is an intent: %v, and brings a client: %v", i+1, issued.Intent, !mark)
+		}
+	}
+}
+
 // testKeep fails to keep at the first time, then at the second, and so on.
 func testKeep(b *bench) {
 	for n := 1; ; n++ {
@@ -134,6 +144,7 @@ func testKeep(b *bench) {
 		}
 		err := b.doIn(b.open(b.t, w, nil), c, create)
 		if c.keeps < n {
+			b.wantIntents(c.kept)
 			if err != nil || n < 3 {
 				b.t.Errorf("error %v; %d things were kept, want a mark before the call and the answer after it", err, c.keeps)
 			}

@@ -100,13 +100,17 @@ func testReadBack(b *bench) {
 	}
 }
 
-// saysUnread: a registration that can't be read is there as long as its credential works, and says that it
-// is nobody's to manage.
+// saysUnread: a registration that can't be read is there, also when its credential is refused, which is for
+// somebody else to tell; and it says that it is nobody's to manage.
 func saysUnread(b *bench) {
 	c := b.created("")
 	b.wantWell(c)
 	if !b.observe(c).Unmanaged {
 		b.t.Error("Observe does not say that it can't be read")
+	}
+	got, err := b.session().Observe(b.t.Context(), c.Desired(), denied{c})
+	if err = b.checked(b.t, c, err); err != nil || !got.Exists || !got.Unmanaged {
+		b.t.Errorf("its credential is refused: Observe says exists %v, unmanaged %v, error %v", got.Exists, got.Unmanaged, err)
 	}
 }
 
@@ -220,6 +224,18 @@ func testRecreate(b *bench) {
 	b.wantAccepted(c, c.Current(), true)
 }
 
+// goneAnyway: a deletion of what was removed by hand is done, or says that nobody can tell.
+func (b *bench) goneAnyway(c *Caller) {
+	b.t.Helper()
+	err := b.do(c, remove)
+	switch {
+	case b.caps.Read != provider.Supported:
+		b.wantUnsupported(err)
+	case err != nil:
+		b.t.Errorf("Delete of what was removed: %v", err)
+	}
+}
+
 // saysAnother: a registration after a loss has another id, which is kept.
 func saysAnother(b *bench) {
 	c := b.created("")
@@ -227,9 +243,11 @@ func saysAnother(b *bench) {
 	if b.h.Hand.Remove != nil {
 		b.h.Hand.Remove(b.t, was)
 		b.estate.forget(was)
-		if b.observe(c).Exists {
-			b.t.Fatal("Observe finds what was removed")
+		// Where nobody can look, a refused credential may as well be a changed one: it is no absence.
+		if got, unread := b.observe(c).Exists, b.caps.Read != provider.Supported; got != unread {
+			b.t.Fatalf("it was removed: Observe says that it exists: %v, want %v", got, unread)
 		}
+		b.goneAnyway(c)
 	}
 	c.Change(func(d *provider.Desired) {
 		d.Identity = provider.Identity{Owner: Owner}

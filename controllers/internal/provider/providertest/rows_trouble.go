@@ -215,8 +215,8 @@ func (b *bench) goOn(f flow, c *Caller, x *troubled, err error) {
 		b.t.Errorf("call %d: never put right: %v", x.nth, err)
 	case kind == provider.KindAmbiguous:
 		b.ambiguous(c, x, w, err)
-	case !x.trouble.done && x.instead == nil:
-		b.t.Errorf("call %d: access is lost, and the server had done nothing: %v", x.nth, err)
+	case !x.renewed:
+		b.t.Errorf("call %d: access is lost, and no answer that was lost replaced it: %v", x.nth, err)
 	}
 }
 

@@ -188,7 +188,7 @@ func (b *bench) clean(c *Caller) {
 	b.t.Helper()
 	ctx := context.WithoutCancel(b.t.Context())
 	if b.byServer() {
-		b.estate.clear(ctx, b.t, b.h)
+		b.estate.clear(ctx, b.t, b.h, b.caps.Delete)
 		return
 	}
 	c.onFence, c.onKeep, c.onAsk = nil, nil, nil

@@ -57,6 +57,8 @@ func troubles() map[string]trouble {
 		"502 HTML after work": {done: true, status: 502, body: page},
 		"200 HTML":            {status: 200, body: page},
 		"200 HTML after work": {done: true, status: 200, body: page},
+		"401 HTML":            {status: 401, body: page},
+		"403 HTML":            {status: 403, body: page},
 		"404 HTML":            {status: 404, body: page},
 		"404 of a gateway":    {status: 404, body: `{"message":"no Route matched with those values"}`},
 		"302":                 {status: 302, body: page, header: map[string]string{"Location": "/login"}},
@@ -90,13 +92,14 @@ type troubled struct {
 	suite   *suite
 	nth     int
 	trouble trouble
-	// before, if set, is called in place of the trouble, before the call; it answers the call.
+	// instead, if set, answers the call in place of the trouble.
 	instead func(*http.Request, http.RoundTripper) (*http.Response, error)
 
 	mu    sync.Mutex
 	calls int
-	// hit says that it happened, wrote that it was to a write.
-	hit, wrote bool
+	// hit says that it happened, wrote that it was to a write, renewed that the server's own answer to it, which
+	// the provider did not get, replaced a registration access token.
+	hit, wrote, renewed bool
 }
 
 // around wraps a transport.
@@ -109,10 +112,16 @@ func (x *troubled) around(next http.RoundTripper) http.RoundTripper {
 			x.hit, x.wrote = true, x.suite.isWrite(req)
 		}
 		x.mu.Unlock()
-		switch {
-		case !now:
+		if !now {
 			return next.RoundTrip(req)
-		case x.instead != nil:
+		}
+		before := x.suite.estate.renewals()
+		defer func() {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			x.renewed = x.renewed || x.suite.estate.renewals() > before
+		}()
+		if x.instead != nil {
 			return x.instead(req, next)
 		}
 		return x.trouble.befall(req, next)

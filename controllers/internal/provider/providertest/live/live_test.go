@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/all"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/duende"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/keycloak"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider/oauth"
@@ -22,9 +23,8 @@ import (
 // TestLive runs the suite on each server that the environment names. Of the others it checks that the
 // environment is read as the documentation says.
 func TestLive(t *testing.T) {
-	for name, dialect := range map[string]provider.Dialect{
-		"KEYCLOAK": keycloak.Dialect(), "DUENDE": duende.Dialect(), "OAUTH": oauth.Dialect(),
-	} {
+	for _, dialect := range all.Dialects() {
+		name := strings.ToUpper(dialect.Name)
 		t.Run(name, func(t *testing.T) {
 			if h, ok := providertest.FromEnv(t, dialect, name); ok {
 				providertest.Run(t, h)
@@ -150,4 +150,33 @@ func metadata(t *testing.T) (base string) {
 		}
 	})
 	return server.URL
+}
+
+// Scopes are needed where introspection asks for one, and nowhere else: without them every token of the suite
+// would be inactive, and its rows would blame the server.
+func TestScopesNeeded(t *testing.T) {
+	server := metadata(t)
+	for name, row := range map[string]struct {
+		reason  string
+		dialect provider.Dialect
+		lacks   []string
+	}{
+		"KEYCLOAK": {"a Keycloak goes by the audience", keycloak.Dialect(), nil},
+		"DUENDE":   {"a Duende host answers only about tokens of a scope", duende.Dialect(), []string{"SCOPES"}},
+		"OAUTH":    {"such a server may know no scopes", oauth.Dialect(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := full(server)
+			delete(env, "SCOPES")
+			_, ok, err := providertest.ReadEnv(t.Context(), lookup(env, name), row.dialect, name)
+			switch {
+			case len(row.lacks) > 0 && err == nil:
+				t.Fatalf("%s: it was taken without", row.reason)
+			case len(row.lacks) > 0:
+				said(t, err, env, name, row.lacks)
+			case err != nil || !ok:
+				t.Errorf("%s: taken %v, %v", row.reason, ok, err)
+			}
+		})
+	}
 }
