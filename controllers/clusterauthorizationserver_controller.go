@@ -49,6 +49,7 @@ func (r *serverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
 		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
+	newest(r.statuses, object, &object.Status)
 	before := object.Status.DeepCopy()
 	s := &serverScope{serverReconciler: r, object: object}
 	if !object.DeletionTimestamp.IsZero() {

@@ -53,6 +53,7 @@ func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
 		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
+	newest(r.statuses, object, &object.Status)
 	before := object.Status.DeepCopy()
 	s := &clientScope{clientReconciler: r, object: object}
 	if !object.DeletionTimestamp.IsZero() {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -58,11 +59,38 @@ type statusWriter struct {
 	client.Client
 
 	mu   sync.Mutex
-	last map[types.NamespacedName]string
+	last map[types.NamespacedName]written
+}
+
+// written is a status as we wrote it last.
+type written struct {
+	sum [sha256.Size]byte
+	// version is the object's with it, and content the status, until a read shows it.
+	version string
+	content []byte
 }
 
 func newStatusWriter(c client.Client) *statusWriter {
-	return &statusWriter{Client: c, last: map[types.NamespacedName]string{}}
+	return &statusWriter{Client: c, last: map[types.NamespacedName]written{}}
+}
+
+// newest replaces the status of an object that was read before our last write by what we
+// wrote: a look that ends early would write the older one back, and forget what is known.
+func newest[S any](w *statusWriter, object client.Object, status *S) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := client.ObjectKeyFromObject(object)
+	last := w.last[key]
+	if last.content == nil {
+		return
+	}
+	var ours S
+	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), last.version); err == nil && order < 0 && json.Unmarshal(last.content, &ours) == nil {
+		*status = ours
+		return
+	}
+	last.content = nil
+	w.last[key] = last
 }
 
 // apply writes a status by server-side apply, all conditions each time, if it
@@ -78,7 +106,7 @@ func (w *statusWriter) apply(ctx context.Context, object client.Object, before, 
 		return fmt.Errorf("encoding the status: %w", err)
 	}
 	key, sum := client.ObjectKeyFromObject(object), sha256.Sum256(encoded)
-	if last, ok := w.written(key); equality.Semantic.DeepEqual(before, after) && (!ok || last == string(sum[:])) {
+	if last, ok := w.written(key); equality.Semantic.DeepEqual(before, after) && (!ok || last.sum == sum) {
 		return nil
 	}
 	gvk, err := apiutil.GVKForObject(object, w.Scheme())
@@ -96,11 +124,11 @@ func (w *statusWriter) apply(ctx context.Context, object client.Object, before, 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.last[key] = string(sum[:])
+	w.last[key] = written{sum, u.GetResourceVersion(), encoded}
 	return nil
 }
 
-func (w *statusWriter) written(key types.NamespacedName) (string, bool) {
+func (w *statusWriter) written(key types.NamespacedName) (written, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	last, ok := w.last[key]

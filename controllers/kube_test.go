@@ -51,3 +51,28 @@ func TestAStatusThatTheCacheDoesNotKnowYetIsReplaced(t *testing.T) {
 		t.Errorf("nothing changed, and it was written (%v)", err)
 	}
 }
+
+// A look that starts from a read older than our own last write, and ends early, must not
+// write back what was true before.
+func TestAStatusThatTheCacheDoesNotKnowYetIsBuiltOn(t *testing.T) {
+	w := newWorld(t)
+	c := w.clientObject("orders")
+	w.create(c)
+	stale := c.DeepCopy()
+	writer := newStatusWriter(w.kube)
+	if err := writer.apply(t.Context(), c, &c.Status, &v1alpha1.IntrospectionClientStatus{ObservedGeneration: 1, ClientID: "known"}); err != nil {
+		t.Fatal(err)
+	}
+	newest(writer, stale, &stale.Status)
+	if stale.Status.ClientID != "known" {
+		t.Errorf("the older status is built on: %+v", stale.Status)
+	}
+	if err := w.kube.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
+		t.Fatal(err)
+	}
+	c.Status.ClientID = "somebody wrote after us"
+	newest(writer, c, &c.Status)
+	if c.Status.ClientID == "known" {
+		t.Error("what was read after our write was replaced by it")
+	}
+}

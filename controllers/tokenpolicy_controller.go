@@ -43,6 +43,7 @@ func (r *policyReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if !object.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	newest(r.statuses, object, &object.Status)
 	before := object.Status.DeepCopy()
 	s := &policyScope{policyReconciler: r, object: object}
 	result, err := status{conditions: &object.Status.Conditions, generation: object.Generation}.run(
