@@ -4,10 +4,12 @@
 package cel_test
 
 import (
+	"context"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -175,6 +177,7 @@ DESCRIPTION:
 `,
 		},
 	}
+	published(t)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := kubectl(t, "", append([]string{"explain"}, tc.args...)...)
@@ -182,6 +185,28 @@ DESCRIPTION:
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// published waits until the API server has published the schemas of our kinds: it does so some time
+// after it serves them, one kind after the other.
+func published(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, err := exec.CommandContext(ctx, cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "get", "--raw", "/openapi/v3/apis/introspection.dev/v1alpha1").CombinedOutput()
+		text := string(out)
+		if err == nil && strings.Contains(text, "/introspectionclients/") && strings.Contains(text, "/tokenpolicies/") && strings.Contains(text, "/clusterauthorizationservers/") {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the schemas are not published: %v", err)
+		case <-tick.C:
+		}
 	}
 }
 
