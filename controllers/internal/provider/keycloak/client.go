@@ -128,8 +128,11 @@ func (s *Server) observation(ctx context.Context, found *client, desired provide
 	if err != nil {
 		return provider.Observation{}, err
 	}
-	if drifted {
+	switch {
+	case drifted:
 		o.Drift = append(o.Drift, provider.DriftSecret)
+	case desired.Credentials.Current.Method == provider.ClientSecret && s.ending(found):
+		o.Drift = append(o.Drift, driftEnd)
 	}
 	o.Overlap = s.overlapOf(found, desired.Credentials.Current.Method)
 	return o, nil

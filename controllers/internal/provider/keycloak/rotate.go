@@ -15,6 +15,10 @@ import (
 
 const opRotate = "rotate the credential"
 
+// driftEnd is the name of a secret's end that comes soon, in Observation.Drift: the server's policy ends it, and
+// each change of the client puts the end off.
+const driftEnd = "the end of the secret"
+
 // The attributes of a client that hold its rotated secret and the times of both, in seconds since
 // 1970. Without a client policy that has the executor secret-rotation the server drops all but the
 // first with the next PUT, in silence.
@@ -24,7 +28,7 @@ const (
 	rotated      = "client.secret.rotated"
 	rotatedMade  = "client.secret.rotated.creation.time"
 	rotatedEnds  = "client.secret.rotated.expiration.time"
-	endingSoon   = time.Minute
+	endingSoon   = time.Hour            // longer than it takes till the next look
 	openOverlap  = 365 * 24 * time.Hour // of a previous credential that has no end yet
 	openAtLeast  = 30 * 24 * time.Hour
 	lastEndKnown = math.MaxInt32 // the server reads its times as 32 bits
@@ -189,7 +193,11 @@ func (s *Server) ended(c *client) bool {
 // ending is ended, or soon.
 func (s *Server) ending(c *client) bool {
 	ends, ok := c.time(secretEnds)
-	return ok && ends.Before(s.now().Add(endingSoon))
+	soon := endingSoon
+	if made, known := c.time(secretMade); known {
+		soon = min(soon, ends.Sub(made)/3) // or a short period would end all the time
+	}
+	return ok && ends.Before(s.now().Add(soon))
 }
 
 // readBack looks whether a PUT was kept: past the time that a policy sets, the server may answer it

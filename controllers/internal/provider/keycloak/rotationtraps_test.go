@@ -49,6 +49,7 @@ func credentialTraps(t *testing.T, w *world, rotates bool) {
 		test    func(o *holder)
 	}{
 		"ends-later":      {"a new secret gets a time of its own: at the old one's the server would end it", true, trapEndsLater},
+		"ending":          {"before a secret ends its end is put off, and it stays the same", true, trapEnding},
 		"ended":           {"past its end a secret is refused: that is drift, and is put right with the same secret", true, trapEnded},
 		"update-overlaps": {"an update does not end the overlap, whether it is about the secret or not", true, trapUpdateOverlaps},
 		"cut-short":       {"an overlap has its end where we say, and another end is put there", true, trapCutShort},
@@ -151,6 +152,17 @@ func trapEndsLater(o *holder) {
 	if ends := time.Until(time.Unix(o.seconds(secretEnds), 0)); ends < 20*24*time.Hour {
 		o.t.Errorf("the server ends the new secret in %v", ends)
 	}
+}
+
+func trapEnding(o *holder) {
+	o.t.Helper()
+	o.edit(map[string]any{secretEnds: in(30 * time.Minute)})
+	secret := o.Current()
+	o.mend("the end of the secret")
+	if ends := time.Until(time.Unix(o.seconds(secretEnds), 0)); ends < 20*24*time.Hour {
+		o.t.Errorf("the server ends the secret in %v", ends)
+	}
+	o.want(secret, true)
 }
 
 func trapEnded(o *holder) {
