@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr/testr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -238,8 +239,20 @@ func (w *world) hints() *hintWriter {
 
 func (w *world) update(o client.Object) {
 	w.t.Helper()
-	if err := w.kube.Update(w.t.Context(), o); err != nil {
-		w.t.Fatal(err)
+	for {
+		err := w.kube.Update(w.t.Context(), o)
+		if err == nil {
+			return
+		}
+		latest, ok := o.DeepCopyObject().(client.Object)
+		if !ok || !apierrors.IsConflict(err) {
+			w.t.Fatal(err)
+		}
+		// A status was written meanwhile: it is no part of what is declared.
+		if err := w.kube.Get(w.t.Context(), client.ObjectKeyFromObject(o), latest); err != nil {
+			w.t.Fatal(err)
+		}
+		o.SetResourceVersion(latest.GetResourceVersion())
 	}
 }
 

@@ -181,9 +181,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 			w.create(c)
 			w.ready(c)
 			method(v1alpha1.MethodPrivateKeyJWT)(c) // a secret before, a key now
-			if err := w.kube.Update(t.Context(), c); err != nil {
-				t.Fatal(err)
-			}
+			w.update(c)
 			w.ready(c)
 			mounted := w.secret(w.tenant, "orders")
 			if _, ok := mounted.Data["client_secret"]; ok || !bytes.Contains(mounted.Data["private_key.pem"], []byte("PRIVATE KEY")) || len(mounted.Data["key_id"]) == 0 {

@@ -88,9 +88,7 @@ func TestOAuthAmbiguousRegistration(t *testing.T) {
 	remove()
 	idp.Remove(idp.Registered()[0])
 	c.Annotations = map[string]string{v1alpha1.AnnotationRegisterAgain: c.Status.RegistrationAttempt}
-	if err := w.kube.Update(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
+	w.update(c)
 	w.ready(c)
 	if n := len(idp.Registered()); n != 1 || c.Status.RegistrationAttempt != "" {
 		t.Errorf("%d registrations, attempt %q", n, c.Status.RegistrationAttempt)
@@ -107,9 +105,7 @@ func TestOAuthWithoutManagement(t *testing.T) {
 	w.create(c)
 	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionFalse, v1alpha1.ReasonManagementUnsupported)
 	c.Spec.DeletionPolicy = v1alpha1.DeletionRetain
-	if err := w.kube.Update(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
+	w.update(c)
 	w.ready(c)
 	w.condition(c, v1alpha1.ConditionRegistered, metav1.ConditionTrue, v1alpha1.ReasonManagementUnsupported)
 	if n := len(idp.Registered()); n != 1 {
@@ -215,9 +211,7 @@ func TestAmbiguousRegistrationsCanBeDeleted(t *testing.T) {
 		t.Fatalf("it does not say how to go on: %s", words)
 	}
 	c.Annotations = map[string]string{v1alpha1.AnnotationRegisterAgain: c.Status.RegistrationAttempt}
-	if err := w.kube.Update(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
+	w.update(c)
 	w.gone(c)
 }
 
