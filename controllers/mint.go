@@ -60,7 +60,12 @@ func (m *mint) token(ctx context.Context, namespace, name, audience string) (pro
 		return have.token, nil
 	}
 	// Detached: whoever asked first may go away before the others do.
-	made := m.flights.DoChan(key, func() (any, error) { return nil, m.make(context.WithoutCancel(ctx), key, namespace, name, audience) })
+	made := m.flights.DoChan(key, func() (any, error) {
+		if now.Before(m.have(key).renewAt) {
+			return nil, nil // made since we looked
+		}
+		return nil, m.make(context.WithoutCancel(ctx), key, namespace, name, audience)
+	})
 	if now.Before(have.expireAt.Add(-mintMargin)) {
 		return have.token, nil
 	}

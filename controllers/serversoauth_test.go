@@ -171,7 +171,9 @@ func TestOAuthBehindAProxyThatRefuses(t *testing.T) {
 	before := w.record(c)
 	stop()
 	remove := idp.Inject(fault.Fault{
-		Match:  func(c fault.Call) bool { return !strings.Contains(c.Path, ".well-known") }, // or nobody looks at the client
+		Match: func(c fault.Call) bool { // what is asked about this client, or nobody comes to ask about it
+			return strings.Contains(c.Path, before.ClientID) || strings.HasSuffix(c.Path, "/introspect")
+		},
 		Status: http.StatusUnauthorized, Body: fault.HTML, Undone: true,
 	})
 	calls := len(idp.Calls())
