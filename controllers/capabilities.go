@@ -41,7 +41,6 @@ func remember(was, c *v1alpha1.ServerCapabilities) {
 		{was.Read, &c.Read},
 		{was.Update, &c.Update},
 		{was.Delete, &c.Delete},
-		{was.TokenForms.JWT, &c.TokenForms.JWT},
 	} {
 		if *shown.now == string(provider.SupportUnknown) && shown.before != "" {
 			*shown.now = shown.before

@@ -201,10 +201,7 @@ func (s *serverScope) authenticate(ctx context.Context) (outcome, error) {
 	}
 	opened.jwts.Store(can.JWTs)
 	s.object.Status.Capabilities = capabilitiesOf(s.object, report.Rights, can)
-	s.object.Status.Capabilities.IntrospectionAuthMethods = s.metadata.IntrospectionAuthMethods
-	if len(s.metadata.IntrospectionAuthMethods) == 0 {
-		s.object.Status.Capabilities.IntrospectionAuthMethods = s.metadata.TokenAuthMethods
-	}
+	s.object.Status.Capabilities.IntrospectionAuthMethods = normalised(s.object, s.metadata).IntrospectionAuthMethods
 	s.object.Status.Endpoints.Registration = report.RegistrationURL
 	switch {
 	case isManual(s.object):

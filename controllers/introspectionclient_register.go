@@ -13,7 +13,6 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
-	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/plan"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -100,15 +99,14 @@ func (s *clientScope) beginAgain(ctx context.Context) error {
 	if s.record.Current == nil && s.clock.Since(s.record.RegisteredAt) < youth {
 		return worldMustChange(propagationPause, v1alpha1.ReasonNotYetAccepted, "The server does not know client %s yet, which it made at %s. It is asked again.", s.record.ClientID, s.record.RegisteredAt.Format(time.RFC3339))
 	}
-	next, err := credential.New(s.record.Active().Method(), true, s.id(), s.clock.Now())
-	if err != nil {
-		return fmt.Errorf("making a credential: %w", err)
+	if err := s.anotherAttempt(s.record, s.record.Active().Method()); err != nil {
+		return err
 	}
-	s.record.BeginAgain(newAttempt(), next)
 	if err := s.store.SaveRecord(ctx, s.record); err != nil {
 		return err
 	}
 	s.desired.Identity, s.desired.Attempt = s.record.Identity(), s.record.Attempt
+	var err error
 	s.desired.Credentials, err = s.credentials()
 	return err
 }

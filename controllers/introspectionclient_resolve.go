@@ -6,7 +6,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -206,7 +205,7 @@ func (s *clientScope) resolveAudience() (provider.Audience, error) {
 		return unmanaged, nil // mapAudience says so
 	case !slices.Contains(s.server.Spec.Access.Audience.Modes, audience.Mode):
 		return unmanaged, userMustAct(v1alpha1.ReasonAudienceModeNotAllowed, "spec.audience.mode %s is not allowed by spec.access.audience.modes of ClusterAuthorizationServer %s.", audience.Mode, s.server.Name)
-	case audience.Mode == v1alpha1.AudienceOnRequest && s.server.Spec.Duende != nil && !isURI(s.desired.ClientID):
+	case audience.Mode == v1alpha1.AudienceOnRequest && s.server.Spec.Duende != nil && !provider.IsResource(s.desired.ClientID):
 		return unmanaged, userMustAct(v1alpha1.ReasonAudienceNotRequestable, "Nobody could ask for %s with resource=: that must be a URI (RFC 8707). Use spec.audience.mode Default, or a spec.clientID that is a URI, in a new object.", s.desired.ClientID)
 	case s.server.Spec.Keycloak == nil:
 		return provider.Audience{Mode: provider.AudienceMode(audience.Mode)}, s.resolveScopesNamed()
@@ -226,11 +225,6 @@ func (s *clientScope) resolveAudience() (provider.Audience, error) {
 	return provider.Audience{
 		Mode: provider.AudienceMode(audience.Mode), TokenClients: clients, MaxPerTokenClient: int(s.server.Spec.Access.Audience.MaxPerTokenClient),
 	}, nil
-}
-
-func isURI(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Scheme != "" && u.Fragment == ""
 }
 
 // resolveScopesNamed is the other half of an audience where the server asks for a scope.

@@ -19,7 +19,7 @@ import (
 const (
 	// issuedPrecision is what statuses show of a time.
 	issuedPrecision = time.Second
-	// existingPause is when a Secret that a user brings, and that can't be used, is read again.
+	// existingPause is when a Secret that a user is to bring is looked for again.
 	existingPause = 30 * time.Second
 )
 
@@ -118,7 +118,12 @@ func (s *clientScope) registerAgain(record *credential.StoredRecord) error {
 	if !s.settled(record) {
 		return nil
 	}
-	next, err := credential.New(provider.Method(s.object.Spec.Authentication.Method), true, s.id(), s.clock.Now())
+	return s.anotherAttempt(record, provider.Method(s.object.Spec.Authentication.Method))
+}
+
+// anotherAttempt has the record forget its registration, where the server chooses ids.
+func (s *clientScope) anotherAttempt(record *credential.StoredRecord, method provider.Method) error {
+	next, err := credential.New(method, true, s.id(), s.clock.Now())
 	if err != nil {
 		return fmt.Errorf("making a credential: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 )
 
 // complaint is the body of an error: OAuth's (RFC 6749 section 5.2), or errorMessage of Keycloak's Admin API.
@@ -94,6 +95,13 @@ func (a *Answer) Meanwhile() *Error {
 // Meanwhile is the error when what must be there is not, by what a look has just said.
 func Meanwhile(op string) *Error {
 	return &Error{Kind: KindServer, Op: op, Err: errors.New("it was deleted meanwhile")}
+}
+
+// IsResource says that clients can ask for a name with resource= (RFC 8707 section 2): an absolute URI
+// without a fragment.
+func IsResource(name string) bool {
+	u, err := url.Parse(name)
+	return err == nil && u.IsAbs() && u.Fragment == ""
 }
 
 // Owns says whether a mark that was found is the owner's.

@@ -26,7 +26,7 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	case provider.AudienceUnmanaged:
 		return report, nil
 	case provider.AudienceOnRequest:
-		if !isResourceURI(desired.ClientID) {
+		if !provider.IsResource(desired.ClientID) {
 			return report, &provider.Error{
 				Kind: provider.KindInvalid, Op: opMap, Err: errors.New("clients ask for it with resource=, which takes an absolute URI only (RFC 8707 section 2)"),
 				Advice: "Set spec.audience.mode Default, or make a new object whose spec.clientID is a URI such as https://orders.example.com.",
@@ -60,11 +60,6 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	}
 	report.Propagation = f.propagation()
 	return report, nil
-}
-
-func isResourceURI(name string) bool {
-	u, err := url.Parse(name)
-	return err == nil && u.IsAbs() && u.Fragment == ""
 }
 
 // Rotate implements provider.Rotator. Secrets and keys stand side by side, each with an end of its own.

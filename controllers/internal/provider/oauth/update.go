@@ -54,7 +54,7 @@ func (s *session) ours(ctx context.Context, op string, d provider.Desired, calle
 	}
 	f, err := s.look(ctx, op, d, caller, st)
 	if err == nil && !f.exists {
-		err = &provider.Error{Kind: provider.KindServer, Op: op, Err: errors.New("it was deleted meanwhile")}
+		err = provider.Meanwhile(op)
 	}
 	return f, err
 }
