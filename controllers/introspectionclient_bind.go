@@ -6,6 +6,8 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -34,10 +36,19 @@ func (s *clientScope) policyBound(ctx context.Context) (value metav1.ConditionSt
 		return metav1.ConditionFalse, v1alpha1.ReasonPolicyNotFound, fmt.Sprintf("There is no TokenPolicy %s in this namespace: until there is, the endpoint in the Secret answers 503. Create it, or name another in spec.policyRef.", name)
 	case err != nil:
 		return metav1.ConditionUnknown, v1alpha1.ReasonInternalError, "The policy could not be read: " + err.Error()
-	case policy.Spec.Accept[0].ClientRef.Name != s.object.Name:
-		return metav1.ConditionFalse, v1alpha1.ReasonPolicyNamesAnotherClient, fmt.Sprintf("TokenPolicy %s accepts tokens by IntrospectionClient %s, not by this one: it will not answer this client.", name, policy.Spec.Accept[0].ClientRef.Name)
+	case !slices.ContainsFunc(policy.Spec.Accept, func(a v1alpha1.AcceptedServer) bool { return a.ClientRef.Name == s.object.Name }):
+		return metav1.ConditionFalse, v1alpha1.ReasonPolicyNamesAnotherClient, fmt.Sprintf("TokenPolicy %s accepts tokens by %s, not by this one: it will not answer this client.", name, acceptedBy(policy))
 	case !apimeta.IsStatusConditionTrue(policy.Status.Conditions, v1alpha1.ConditionCompiled):
 		return metav1.ConditionFalse, v1alpha1.ReasonPolicyNotCompiled, fmt.Sprintf("TokenPolicy %s has no meaning yet: see its condition Compiled.", name)
 	}
 	return metav1.ConditionTrue, v1alpha1.ReasonSucceeded, fmt.Sprintf("TokenPolicy %s answers at the endpoint in the Secret.", name)
+}
+
+// acceptedBy are the clients that a policy names.
+func acceptedBy(policy *v1alpha1.TokenPolicy) string {
+	names := make([]string, 0, len(policy.Spec.Accept))
+	for _, a := range policy.Spec.Accept {
+		names = append(names, a.ClientRef.Name)
+	}
+	return "IntrospectionClient " + strings.Join(names, ", ")
 }

@@ -40,6 +40,17 @@ func serverChanged() predicate.Predicate {
 	}}
 }
 
+// abilitiesChanged passes what matters to the policies of a server's clients.
+func abilitiesChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.ClusterAuthorizationServer)
+		after, ok2 := e.ObjectNew.(*v1alpha1.ClusterAuthorizationServer)
+		return !ok1 || !ok2 || before.UID != after.UID ||
+			!equality.Semantic.DeepEqual(before.Status.Endpoints, after.Status.Endpoints) ||
+			!equality.Semantic.DeepEqual(before.Status.Capabilities, after.Status.Capabilities)
+	}}
+}
+
 // methodsOf are the ways in which clients can prove themselves there.
 func methodsOf(s *v1alpha1.ClusterAuthorizationServer) []string {
 	if s.Status.Capabilities == nil {

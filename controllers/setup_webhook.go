@@ -47,7 +47,16 @@ func Hints(mgr manager.Manager, namespace, pod string, now clock.PassiveClock) (
 // SetupSnapshot registers the controller that feeds an engine, in the webhook's
 // process. It returns the source of the serving certificate.
 func SetupSnapshot(mgr manager.Manager, namespace string, e *engine.Engine, now clock.PassiveClock) (func() (*tls.Certificate, error), error) {
-	r := &snapshotReconciler{Reader: mgr.GetClient(), namespace: namespace, mint: newMint(mgr.GetClient(), now), engine: e, clock: now}
+	r := &snapshotReconciler{
+		Reader: mgr.GetClient(), namespace: namespace, mint: newMint(mgr.GetClient(), now), engine: e, clock: now,
+		loaded: make(chan struct{}, 1),
+	}
+	confirm := &confirmer{reader: mgr.GetAPIReader(), clock: now, log: mgr.GetLogger().WithName("confirm"), confirm: e.Confirm}
+	for _, run := range []manager.RunnableFunc{r.prepare, confirm.run} {
+		if err := mgr.Add(run); err != nil {
+			return nil, fmt.Errorf("registering what keeps the snapshot: %w", err)
+		}
+	}
 	wake := func(q queue) { q.AddAfter(request("", "snapshot"), snapshotPause) }
 	always := handler.Funcs{
 		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { wake(q) },

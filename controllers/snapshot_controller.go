@@ -33,6 +33,8 @@ type snapshotReconciler struct {
 	mint      *mint
 	engine    *engine.Engine
 	clock     clock.PassiveClock
+	// loaded is told that there is a new snapshot, whose rules are to be compiled.
+	loaded chan struct{}
 	// certificate is the serving one; it is swapped while serving.
 	certificate atomic.Pointer[tls.Certificate]
 	// compiled keeps what did not change: 10,000 policies are not compiled anew for one.
@@ -82,7 +84,33 @@ func (r *snapshotReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctr
 	}
 	r.clients = kept
 	r.engine.Load(state)
+	select {
+	case r.loaded <- struct{}{}:
+	default: // it is told already
+	}
 	return ctrl.Result{}, nil
+}
+
+// prepare compiles the rules of each snapshot: they cost too much to wait for before
+// anything is answered, and too much for the first request.
+func (r *snapshotReconciler) prepare(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.loaded:
+			if err := r.prepareAll(ctx); err != nil { // the others' are compiled when they are asked
+				ctrl.LoggerFrom(ctx).Error(err, "the rules of a policy can't be compiled")
+			}
+		}
+	}
+}
+
+// prepareAll contains a panic over one tenant's words: it must not end the process.
+func (r *snapshotReconciler) prepareAll(ctx context.Context) (err error) {
+	defer contain(&err)
+	r.engine.Prepare(ctx)
+	return nil
 }
 
 func (r *snapshotReconciler) compile(list *v1alpha1.TokenPolicyList) []engine.PolicyState {
@@ -200,6 +228,7 @@ func serverState(s credential.WebhookServer) engine.ServerState {
 	state := engine.ServerState{
 		UID: s.UID, Name: s.Name, Issuer: s.Issuer, IntrospectionEndpoint: s.IntrospectionEndpoint,
 		HostHeader: s.HostHeader, CAPEM: []byte(s.CA), Timeout: s.Timeout,
+		JWKSURI: s.JWKSURI, Algorithms: s.Algorithms, Types: s.Types,
 		Namespaces: make(map[string]struct{}, len(s.Namespaces)),
 	}
 	for _, n := range s.Namespaces {

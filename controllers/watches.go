@@ -196,8 +196,22 @@ func (r *policyReconciler) register(mgr manager.Manager) error {
 		For(&v1alpha1.TokenPolicy{}, builder.WithPredicates(declared())).
 		Watches(&v1alpha1.IntrospectionClient{}, handler.EnqueueRequestsFromMapFunc(r.ofClient),
 			builder.WithPredicates(conditionsChanged(statusOf, v1alpha1.ConditionRegistered, v1alpha1.ConditionVerified, v1alpha1.ConditionPublished))).
+		Watches(&v1alpha1.ClusterAuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.ofServer), builder.WithPredicates(abilitiesChanged())).
 		WithOptions(options(2)).
 		Complete(r)
+}
+
+// ofServer finds the policies whose clients are of a server.
+func (r *policyReconciler) ofServer(ctx context.Context, o client.Object) requests {
+	list := &v1alpha1.IntrospectionClientList{}
+	if err := r.List(ctx, list, client.MatchingFields{indexServer: o.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	var found requests
+	for i := range list.Items {
+		found = append(found, r.ofClient(ctx, &list.Items[i])...)
+	}
+	return found
 }
 
 func (r *policyReconciler) ofClient(ctx context.Context, o client.Object) requests {

@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/utils/clock"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server/extauthz"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server/forwardauth"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server/introspection"
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server/tokenreview"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
@@ -28,29 +31,44 @@ type Engine interface {
 	Decide(ctx context.Context, req token.Request) (token.Decision, error)
 	// Authenticate finds the IntrospectionClient that shows an id and a secret.
 	Authenticate(policy token.Ref, clientID, secret string) (token.Ref, bool)
-	// HeaderNames are the identity headers that a policy sets.
-	HeaderNames(policy token.Ref) []string
+	// ServiceAccount is the account of the cluster that a token is of, if it is good for
+	// exactly this audience. An error that is a *token.Undecided says that nobody could tell.
+	ServiceAccount(ctx context.Context, t token.Token, audience string) (token.Ref, error)
 }
 
-// Config is the platform's part: which gateways may ask. The zero Config lets none.
-type Config struct{ gateways []server.Gateway }
+// Config is the platform's part: which gateways and API servers may ask. The zero Config
+// lets none.
+type Config struct{ parsed server.Config }
 
 // ParseConfig reads the webhook's configuration file:
 //
 //	gateways:
 //	- name: edge
-//	  kind: Nginx                        # or Traefik
+//	  kind: Nginx                        # Traefik, Caddy, EnvoyHTTP (forward-auth) or EnvoyGRPC (ext_authz)
 //	  authenticate:
 //	    clientCA: <PEM>                  # or clientCAFile: <path>
 //	    certificateSAN: nginx.edge.svc   # a DNS name or URI in its certificate, exactly
+//	  clientCertificate:                 # where it tells the user's certificate, if it does
+//	    header: X-Client-Cert
+//	    format: PEM                      # or DER, XFCC, RFC9440
+//	- name: mesh
+//	  kind: EnvoyHTTP
+//	  authenticate: {serviceAccount: mesh/gateway}   # its token in the header Introspection-Gateway
 //	- name: inner
 //	  kind: Traefik
-//	  authenticate: {network: Trusted}   # whoever has no certificate; one gateway at most
+//	  authenticate: {network: Trusted}   # whoever shows nothing; one gateway at most
+//	tokenReview:                         # the API server may ask
+//	  clientCA: <PEM>                    # or clientCAFile: <path>
+//	  certificateSAN: kube-apiserver     # optional
+//	  policies: [platform/cluster-login]
+//	  usernamePrefix: "oidc:"
+//	  groupsPrefix: "oidc:"
+//	  extraKeys: [example.com/tenant]    # optional
 //
 // Errors say what to do.
 func ParseConfig(content []byte) (Config, error) {
-	gateways, err := server.ParseGateways(content)
-	return Config{gateways: gateways}, err
+	parsed, err := server.ParseConfig(content)
+	return Config{parsed: parsed}, err
 }
 
 // Options of New. Engine, Certificates, Registerer and Logger are required.
@@ -59,6 +77,17 @@ type Options struct {
 	Config Config
 	// IntrospectionAddr and ForwardAuthAddr are where to listen.
 	IntrospectionAddr, ForwardAuthAddr string
+	// ExtAuthzAddr is where to listen for Envoy; empty for nowhere.
+	ExtAuthzAddr string
+	// TokenReviewAddr is where to listen for the API server, if the Config has tokenReview.
+	TokenReviewAddr string
+	// IntrospectionURL, AuthorizeURL and ExtAuthzURL are the origins that callers know those
+	// by, such as https://webhook.introspection.svc:9443. They are the audiences of callers'
+	// ServiceAccount tokens; for introspection with the policy's path behind it.
+	IntrospectionURL, AuthorizeURL, ExtAuthzURL string
+	// ExtAuthzErrors tells Envoy that nobody could tell by an error instead of a denial:
+	// failure_mode_allow then lets requests in.
+	ExtAuthzErrors bool
 	// Certificates gives the certificate for each handshake, so that it may rotate while
 	// serving; an error fails the handshake.
 	Certificates func() (*tls.Certificate, error)
@@ -68,6 +97,10 @@ type Options struct {
 	RequestTimeout time.Duration
 	// DrainTimeout is how long running requests may take to end; default 20s.
 	DrainTimeout time.Duration
+	// MaxConcurrent is how many requests may be under way on each surface; default 2048.
+	MaxConcurrent int
+	// Tracer traces each request; nil for none.
+	Tracer trace.Tracer
 	// Clock is the time; default the real one.
 	Clock func() time.Time
 	// Registerer takes the metrics.
@@ -76,11 +109,21 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Server listens for all protocols, one port a trust zone.
-type Server struct{ introspection, forwardAuth *server.Server }
+// listener serves one surface.
+type listener interface {
+	Address() string
+	Run(ctx context.Context) error
+	Close() error
+}
 
-// Addresses are where a Server listens.
-type Addresses struct{ Introspection, ForwardAuth string }
+// Server listens for all protocols, one port a trust zone.
+type Server struct {
+	listeners []listener
+	addresses Addresses
+}
+
+// Addresses are where a Server listens; empty if it does not.
+type Addresses struct{ Introspection, ForwardAuth, ExtAuthz, TokenReview string }
 
 // New listens, and serves when it is Run.
 func New(opts Options) (*Server, error) {
@@ -94,44 +137,120 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := server.NewRecord(opts.Logger, metrics)
-	common := server.Options{
-		Certificates: opts.Certificates, MinTLS: opts.MinTLS, RequestTimeout: opts.RequestTimeout,
-		DrainTimeout: opts.DrainTimeout, Clock: opts.Clock, Logger: opts.Logger, Metrics: metrics,
-	}
-	facade := common
-	facade.Addr, facade.Surface = opts.IntrospectionAddr, token.SurfaceIntrospection
-	facade.Route = server.Route{First: introspection.Path}
-	facade.Handler = introspection.New(introspection.Options{
-		Decide: opts.Engine.Decide, Authenticate: opts.Engine.Authenticate, Record: record, Clock: opts.Clock,
-	})
-	gateways := common
-	gateways.Addr, gateways.Surface = opts.ForwardAuthAddr, token.SurfaceForwardAuth
-	gateways.Route = server.Route{First: forwardauth.Path, Below: true}
-	gateways.ClientCertificates = true
-	gateways.Handler = forwardauth.New(forwardauth.Options{
-		Decider: opts.Engine, Caller: server.NewCallers(opts.Config.gateways, opts.Clock).Identify, Record: record, Clock: opts.Clock,
-	})
+	a := &assembly{Options: &opts, metrics: metrics, record: server.NewRecord(opts.Logger, metrics)}
 	s := &Server{}
-	if s.introspection, err = server.New(facade); err != nil {
-		return nil, err
-	}
-	if s.forwardAuth, err = server.New(gateways); err != nil {
-		return nil, errors.Join(err, s.introspection.Close())
+	for _, surface := range []struct {
+		wanted  bool
+		listen  func() (listener, error)
+		address *string
+	}{
+		{true, a.introspection, &s.addresses.Introspection},
+		{true, a.forwardAuth, &s.addresses.ForwardAuth},
+		{opts.ExtAuthzAddr != "", a.extAuthz, &s.addresses.ExtAuthz},
+		{opts.TokenReviewAddr != "" && opts.Config.parsed.TokenReview != nil, a.tokenReview, &s.addresses.TokenReview},
+	} {
+		if !surface.wanted {
+			continue
+		}
+		l, err := surface.listen()
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.listeners, *surface.address = append(s.listeners, l), l.Address()
 	}
 	return s, nil
 }
 
 // Addresses are where it listens.
-func (s *Server) Addresses() Addresses {
-	return Addresses{Introspection: s.introspection.Address(), ForwardAuth: s.forwardAuth.Address()}
-}
+func (s *Server) Addresses() Addresses { return s.addresses }
 
 // Run serves until ctx ends, and drains. It returns an error if it could not serve, or
 // if requests had to be cut.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.introspection.Run(ctx) })
-	group.Go(func() error { return s.forwardAuth.Run(ctx) })
+	for _, l := range s.listeners {
+		group.Go(func() error { return l.Run(ctx) })
+	}
 	return group.Wait()
+}
+
+func (s *Server) close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// assembly is what the surfaces are made of.
+type assembly struct {
+	*Options
+
+	metrics *server.Metrics
+	record  server.RecordFunc
+}
+
+func (a *assembly) introspection() (listener, error) {
+	o := a.http(a.IntrospectionAddr, token.SurfaceIntrospection)
+	o.Route = server.Route{First: introspection.Path}
+	opts := introspection.Options{
+		Decide: a.Engine.Decide, Authenticate: a.Engine.Authenticate, ServiceAccount: a.Engine.ServiceAccount,
+		URL: a.IntrospectionURL, Record: a.record, Clock: a.Clock,
+	}
+	if e, ok := a.Engine.(interface{ Ready() bool }); ok {
+		opts.Ready = e.Ready
+	}
+	o.Handler = introspection.New(opts)
+	return listening(server.New(o))
+}
+
+func (a *assembly) forwardAuth() (listener, error) {
+	o := a.http(a.ForwardAuthAddr, token.SurfaceForwardAuth)
+	o.Route = server.Route{First: forwardauth.Path, Below: true}
+	o.ClientCertificates = true
+	o.Handler = forwardauth.New(forwardauth.Options{
+		Decide: a.Engine.Decide, Caller: a.callers(server.Kind.OverHTTP, a.AuthorizeURL).Identify, Record: a.record, Clock: a.Clock,
+	})
+	return listening(server.New(o))
+}
+
+func (a *assembly) extAuthz() (listener, error) {
+	return listening(extauthz.New(extauthz.Options{
+		Addr: a.ExtAuthzAddr, Decide: a.Engine.Decide, Caller: a.callers(server.Kind.OverGRPC, a.ExtAuthzURL).IdentifyPeer,
+		Record: a.record, Certificates: a.Certificates, MinTLS: a.MinTLS, RequestTimeout: a.RequestTimeout, DrainTimeout: a.DrainTimeout,
+		MaxConcurrent: a.MaxConcurrent, ErrorResponse: a.ExtAuthzErrors, Tracer: a.Tracer, Clock: a.Clock, Logger: a.Logger, Metrics: a.metrics,
+	}))
+}
+
+func (a *assembly) tokenReview() (listener, error) {
+	o := a.http(a.TokenReviewAddr, token.SurfaceTokenReview)
+	o.Route = server.Route{First: tokenreview.Path}
+	o.ClientCertificates = true
+	o.Handler = tokenreview.New(tokenreview.Options{
+		Decide: a.Engine.Decide, Config: a.Config.parsed.TokenReview, Record: a.record, Clock: a.Clock, Logger: a.Logger,
+	})
+	return listening(server.New(o))
+}
+
+func (a *assembly) callers(kinds func(server.Kind) bool, audience string) *server.Callers {
+	return server.NewCallers(server.CallersOptions{
+		Gateways: a.Config.parsed.Gateways, Kinds: kinds, ServiceAccount: a.Engine.ServiceAccount, Audience: audience, Clock: a.Clock,
+	})
+}
+
+// http is what the surfaces over HTTP have in common.
+func (a *assembly) http(addr string, surface token.Surface) server.Options {
+	return server.Options{
+		Addr: addr, Surface: surface, Certificates: a.Certificates, MinTLS: a.MinTLS,
+		RequestTimeout: a.RequestTimeout, DrainTimeout: a.DrainTimeout, MaxConcurrent: a.MaxConcurrent,
+		Tracer: a.Tracer, Record: a.record, Clock: a.Clock, Logger: a.Logger, Metrics: a.metrics,
+	}
+}
+
+// listening keeps a nil pointer from becoming a listener.
+func listening[L listener](l L, err error) (listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -41,7 +43,7 @@ func (e *engine) Decide(_ context.Context, req token.Request) (token.Decision, e
 		}, nil
 	case "narrow":
 		return token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope orders.read.", RequiredScope: "orders.read",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope orders.read.", Challenge: token.Challenge{Scope: "orders.read"},
 		}, nil
 	case "":
 		return token.Decision{Reason: token.ReasonMissingToken, Message: "The request carries no token."}, nil
@@ -55,7 +57,20 @@ func (*engine) Authenticate(_ token.Ref, id, secret string) (token.Ref, bool) {
 	return token.Ref{Namespace: "shop", Name: "orders"}, id == "shop.orders" && secret == "s3cret"
 }
 
-func (*engine) HeaderNames(token.Ref) []string { return []string{"X-Auth-Subject", "X-Auth-Tenant"} }
+// ServiceAccount takes what account makes.
+func (*engine) ServiceAccount(_ context.Context, t token.Token, audience string) (token.Ref, error) {
+	if t.Reveal() != account(audience) {
+		return token.Ref{}, errors.New("no account's token")
+	}
+	return token.Ref{Namespace: "mesh", Name: "gateway"}, nil
+}
+
+const facadeURL = "https://webhook.introspection.svc"
+
+// account is a token that the engine takes for an audience.
+func account(audience string) string {
+	return "account-for-" + base64.RawURLEncoding.EncodeToString([]byte(audience))
+}
 
 type fixture struct {
 	engine    *engine
@@ -69,7 +84,8 @@ type fixture struct {
 func serve(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{engine: &engine{}, ca: newCA(t), clients: newCA(t), log: &lockedBuffer{}}
-	config, err := webhook.ParseConfig([]byte("gateways:\n- name: edge\n  kind: Nginx\n  authenticate:\n" +
+	config, err := webhook.ParseConfig([]byte("gateways:\n- {name: mesh, kind: EnvoyHTTP, authenticate: {serviceAccount: mesh/gateway}}\n" +
+		"- name: edge\n  kind: Nginx\n  authenticate:\n" +
 		"    certificateSAN: nginx.edge.svc\n    clientCA: |\n      " + strings.ReplaceAll(string(f.clients.PEM()), "\n", "\n      ")))
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +93,7 @@ func serve(t *testing.T) *fixture {
 	certificate := issue(t, f.ca, "webhook.introspection.svc")
 	s, err := webhook.New(webhook.Options{
 		Engine: f.engine, Config: config, IntrospectionAddr: "127.0.0.1:0", ForwardAuthAddr: "127.0.0.1:0",
+		IntrospectionURL: facadeURL, AuthorizeURL: facadeURL + ":9443",
 		Certificates: func() (*tls.Certificate, error) { return &certificate, nil },
 		Registerer:   prometheus.NewRegistry(), Logger: slog.New(slog.NewJSONHandler(f.log, nil)), DrainTimeout: 8 * time.Second,
 	})
@@ -175,6 +192,10 @@ func TestSurfaces(t *testing.T) {
 		"introspection":            {"the facade", stranger, request(t, http.MethodPost, facade+"/introspect/shop/orders", credentials, form), 200},
 		"introspection, gateway":   {"a certificate is no credential there", gateway, request(t, http.MethodPost, facade+"/introspect/shop/orders", "token=alice", form), 401},
 		"forward-auth":             {"the gateway", gateway, request(t, http.MethodGet, forward+"/authorize/shop/orders/x", "", bearer), 200},
+		"introspection, account":   {"a ServiceAccount token for this URL", stranger, request(t, http.MethodPost, facade+"/introspect/shop/orders", "token=alice", with(form, "Authorization", "Bearer "+account(facadeURL+"/introspect/shop/orders"))), 200},
+		"introspection, another":   {"a ServiceAccount token for another", stranger, request(t, http.MethodPost, facade+"/introspect/shop/orders", "token=alice", with(form, "Authorization", "Bearer "+account(facadeURL+"/introspect/shop/other"))), 401},
+		"forward-auth, account":    {"a ServiceAccount token for this port", stranger, request(t, http.MethodGet, forward+"/authorize/shop/orders/x", "", with(bearer, "Introspection-Gateway", account(facadeURL+":9443"))), 200},
+		"forward-auth, another":    {"a ServiceAccount token for another", stranger, request(t, http.MethodGet, forward+"/authorize/shop/orders/x", "", with(bearer, "Introspection-Gateway", account(facadeURL+"/introspect/shop/orders"))), 503},
 		"CVE-2026-40575":           {"a direct caller is nobody", stranger, request(t, http.MethodGet, forward+"/authorize/shop/orders", "", bearer), 503},
 		"introspection, elsewhere": {"one port a trust zone", stranger, request(t, http.MethodPost, forward+"/introspect/shop/orders", credentials, form), 404},
 		"forward-auth, elsewhere":  {"one port a trust zone", gateway, request(t, http.MethodGet, facade+"/authorize/shop/orders", "", bearer), 404},
@@ -185,6 +206,44 @@ func TestSurfaces(t *testing.T) {
 				t.Errorf("%s: answered %d, want %d: %s", c.reason, resp.StatusCode, c.want, body)
 			}
 		})
+	}
+}
+
+func with(h http.Header, name, value string) http.Header {
+	h = h.Clone()
+	h.Set(name, value)
+	return h
+}
+
+// TestAddresses: what is not wanted does not listen.
+func TestAddresses(t *testing.T) {
+	f := serve(t)
+	if got := f.addresses; got.Introspection == "" || got.ForwardAuth == "" || got.ExtAuthz != "" || got.TokenReview != "" {
+		t.Errorf("it listens at %+v", got)
+	}
+	const review = "tokenReview:\n  policies: [shop/orders]\n  usernamePrefix: 'o:'\n  groupsPrefix: 'o:'\n  clientCA: |\n    "
+	for config, want := range map[string]bool{"": false, review + strings.ReplaceAll(string(f.clients.PEM()), "\n", "\n    "): true} {
+		parsed, err := webhook.ParseConfig([]byte(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const anywhere = "127.0.0.1:0"
+		s, err := webhook.New(webhook.Options{
+			Engine: f.engine, Config: parsed, IntrospectionAddr: anywhere, ForwardAuthAddr: anywhere, ExtAuthzAddr: anywhere, TokenReviewAddr: anywhere,
+			Certificates: func() (*tls.Certificate, error) { return &tls.Certificate{}, nil },
+			Registerer:   prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), DrainTimeout: time.Second,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Addresses(); got.ExtAuthz == "" || (got.TokenReview != "") != want {
+			t.Errorf("it listens at %+v", got)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Run(ctx); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

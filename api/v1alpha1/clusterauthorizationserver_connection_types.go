@@ -106,3 +106,30 @@ type ServerLimits struct {
 	// +kubebuilder:validation:Maximum=1000
 	MaxInFlight int32 `json:"maxInFlight,omitempty"`
 }
+
+// AccessTokenForm says what a server's JWTs look like.
+// +kubebuilder:validation:MinProperties=0
+type AccessTokenForm struct {
+	// algorithms that access tokens may be signed with (RFC 7518), 1 to 10;
+	// default all that are listed here. HS and none are never taken.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Algorithms []SignatureAlgorithm `json:"algorithms,omitempty"`
+
+	// types that the header's typ may name, 1 to 8, compared without case and
+	// without application/. Default at+jwt (RFC 9068), and JWT for keycloak.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9+._-]+$')",message="a type must be letters, digits and + . _ -, for example at+jwt"
+	Types []string `json:"types,omitempty"`
+}
+
+// SignatureAlgorithm is an asymmetric signature (RFC 7518 section 3.1, RFC 8037).
+// +kubebuilder:validation:Enum=RS256;RS384;RS512;PS256;PS384;PS512;ES256;ES384;ES512;EdDSA
+type SignatureAlgorithm string

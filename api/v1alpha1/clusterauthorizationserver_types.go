@@ -70,6 +70,12 @@ type ClusterAuthorizationServerSpec struct {
 	// +default={}
 	Connection ServerConnection `json:"connection,omitzero"`
 
+	// accessTokens says what the server's JWTs look like, for policies that
+	// verify them.
+	// +optional
+	// +default={}
+	AccessTokens AccessTokenForm `json:"accessTokens,omitzero"`
+
 	// registration is Managed: the operator registers clients; or Manual:
 	// nothing is registered, and clients bring their credentials in
 	// spec.existingSecretName. Immutable.

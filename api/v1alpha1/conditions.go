@@ -169,6 +169,12 @@ const (
 	ReasonClientNotFound = "ClientNotFound"
 	// ReasonClientNotReady: a client is not Verified and Published yet.
 	ReasonClientNotReady = "ClientNotReady"
+	// ReasonDuplicateIssuer: two entries of accept are of one issuer.
+	ReasonDuplicateIssuer = "DuplicateIssuer"
+	// ReasonNoKeys: an entry verifies signatures, and its server publishes no keys.
+	ReasonNoKeys = "NoKeys"
+	// ReasonUnsupportedTokenForm: the server introspects no tokens of the form that the policy takes.
+	ReasonUnsupportedTokenForm = "UnsupportedTokenForm"
 )
 
 // Finalizer holds an object until the operator has cleaned up after it.

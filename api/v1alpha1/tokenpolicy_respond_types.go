@@ -10,9 +10,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 type Freshness struct {
 	// maxAge is how old the introspection may be that an allow rests on, 0s to
 	// 1h: from T + maxAge on, no token is allowed that the server called
-	// inactive at T. With 0s each request asks the server.
+	// inactive at T. With 0s each request asks the server. Default 30s. Refused
+	// where every entry of accept has validation Local.
 	// +optional
-	// +default="30s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="maxAge must be a duration such as 30s, from 0s to 1h"
@@ -22,8 +22,9 @@ type Freshness struct {
 // Response says what callers learn about an accepted token.
 // +kubebuilder:validation:MinProperties=0
 type Response struct {
-	// headers that gateways hand to the API (forward-auth), at most 16. Each is
-	// sent in every allow, empty if the token does not have the claim.
+	// headers that gateways hand to the API (forward-auth, ext_authz), at most
+	// 16. Each is sent in every allow, empty if the token does not have the
+	// claim.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -39,11 +40,12 @@ type Response struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c != 'active' && c != 'cnf')",message="leave out active, which is always there, and cnf, which is never answered here"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c != 'active' && c != 'cnf')",message="leave out active, which is always there, and cnf, which surfaces.introspection.boundTokens decides about"
 	Claims []ClaimName `json:"claims,omitempty"`
 }
 
-// ResponseHeader is a header made of a claim.
+// ResponseHeader is a header made of a claim, or of several by an expression.
+// +kubebuilder:validation:XValidation:rule="has(self.claim) != has(self.expression)",message="say what the header carries: exactly one of claim and expression"
 type ResponseHeader struct {
 	// name of the header, for example X-Auth-Subject: at most 64 letters, digits
 	// and hyphens. Hop-by-hop headers, credentials and those that gateways set
@@ -57,6 +59,13 @@ type ResponseHeader struct {
 
 	// claim whose value the header carries, at most 128 characters of name:
 	// strings and numbers as they are, other values as JSON.
-	// +required
+	// +optional
 	Claim ClaimName `json:"claim,omitempty"`
+
+	// expression in CEL over claims that gives the value instead, at most 1024
+	// characters; empty if it can't be evaluated.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Expression string `json:"expression,omitempty"`
 }

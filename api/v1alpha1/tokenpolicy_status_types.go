@@ -26,6 +26,36 @@ type TokenPolicyStatus struct {
 	// endpoints where this policy is asked.
 	// +optional
 	Endpoints *PolicyEndpoints `json:"endpoints,omitempty"`
+
+	// revocation says how long a token may be let in after its server called it
+	// inactive, by surface and form of the token.
+	// +optional
+	// +listType=map
+	// +listMapKey=surface
+	// +listMapKey=tokenForm
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Revocation []RevocationBound `json:"revocation,omitempty"`
+}
+
+// RevocationBound is how long a revoked token may be let in.
+type RevocationBound struct {
+	// surface is Introspection, Gateways or TokenReview.
+	// +required
+	// +kubebuilder:validation:Enum=Introspection;Gateways;TokenReview
+	Surface string `json:"surface,omitempty"`
+
+	// tokenForm is JWT or Opaque.
+	// +required
+	// +kubebuilder:validation:Enum=JWT;Opaque
+	TokenForm string `json:"tokenForm,omitempty"`
+
+	// bound is a duration such as 30s, with what adds to it, or exp: until the
+	// token's own end; at most 255 characters.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Bound string `json:"bound,omitempty"`
 }
 
 // PolicyEndpoints are where a policy is asked.
@@ -41,4 +71,15 @@ type PolicyEndpoints struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Authorize string `json:"authorize,omitempty"`
+	// extAuthz is the address of Envoy's ext_authz (gRPC); the context
+	// extensions namespace and policy name this policy.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	ExtAuthz string `json:"extAuthz,omitempty"`
+	// tokenReview is the TokenReview webhook, where surfaces.tokenReview is set.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	TokenReview string `json:"tokenReview,omitempty"`
 }

@@ -6,8 +6,10 @@ package v1alpha1
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // TokenPolicy says what a good token is for an API. The webhook answers for
-// it: over RFC 7662 to those who hold the client's Secret, and over HTTP
-// forward-auth to the gateways that the platform declared.
+// it: over RFC 7662 to those who hold the client's Secret, over HTTP
+// forward-auth and Envoy's ext_authz to the gateways that the platform
+// declared, and over TokenReview to the API server where the platform lists
+// this policy.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=tp,categories=introspection
@@ -43,13 +45,21 @@ type TokenPolicyList struct {
 }
 
 // TokenPolicySpec says what a good token is.
+// +kubebuilder:validation:XValidation:rule="!has(self.freshness) || !has(self.freshness.maxAge) || self.accept.exists(a, !has(a.validation) || a.validation != 'Local')",message="with validation Local no server is asked, and a revoked token is good until its exp: leave out freshness.maxAge, or set validation to LocalThenIntrospect",fieldPath=".freshness.maxAge"
+// +kubebuilder:validation:XValidation:rule="!has(self.outage) || !has(self.outage.mode) || self.outage.mode != 'ServeStale' || self.accept.exists(a, !has(a.validation) || a.validation != 'Local')",message="with validation Local no answer can be stale: leave out outage",fieldPath=".outage"
+// +kubebuilder:validation:XValidation:rule="!has(self.require) || !has(self.require.binding) || !has(self.require.binding.required) || !(self.require.binding.required in ['DPoP','Any']) || (has(self.resource) && has(self.resource.identifier))",message="a DPoP proof names the URL of the API: set resource.identifier",fieldPath=".require.binding"
+// +kubebuilder:validation:XValidation:rule="self.accept.size() < 2 || !has(self.respond) || !has(self.respond.headers) || !self.respond.headers.exists(h, has(h.claim) && h.claim == 'sub') || self.respond.headers.exists(h, has(h.claim) && h.claim == 'iss')",message="with several servers a subject is unique beside its issuer only: add a header for the claim iss",fieldPath=".respond.headers"
 type TokenPolicySpec struct {
-	// accept names the authorization server whose tokens are accepted, by the
-	// IntrospectionClient that asks it: exactly one.
+	// accept names the authorization servers whose tokens are accepted, each by
+	// the IntrospectionClient that asks it, 1 to 8. A token goes to the one
+	// whose issuer it names, and to no other; an opaque one to the entry that
+	// accepts opaque tokens.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(a, self.exists_one(b, b.clientRef.name == a.clientRef.name))",message="each client may stand in one entry only"
+	// +kubebuilder:validation:XValidation:rule="self.filter(a, has(a.opaque) && a.opaque == 'Accepted').size() < 2",message="an opaque token may be sent to one server only: set opaque Accepted in at most one entry"
 	Accept []AcceptedServer `json:"accept,omitempty"`
 
 	// require says what a token must have, beyond being active, unexpired and of
@@ -64,6 +74,20 @@ type TokenPolicySpec struct {
 	// +default={}
 	Freshness Freshness `json:"freshness,omitzero"`
 
+	// outage says what holds while the server gives no verdict.
+	// +optional
+	// +default={}
+	Outage Outage `json:"outage,omitzero"`
+
+	// resource says how the API is known to its clients.
+	// +optional
+	Resource *Resource `json:"resource,omitempty"`
+
+	// surfaces says over which protocols the policy is asked, and by whom.
+	// +optional
+	// +default={}
+	Surfaces Surfaces `json:"surfaces,omitzero"`
+
 	// respond says what callers learn about an accepted token.
 	// +optional
 	// +default={}
@@ -77,7 +101,12 @@ type AcceptedServer struct {
 	// +required
 	ClientRef LocalReference `json:"clientRef,omitzero"`
 
-	// validation is Introspect: the server is asked about each token (RFC 7662).
+	// validation is how a JWT is checked. Introspect: the server is asked about
+	// each (RFC 7662). Local: the signature is verified with the server's keys,
+	// and nobody is asked: a revoked token is good until its exp.
+	// LocalThenIntrospect: both, so that a token with a bad signature costs no
+	// call. Default LocalThenIntrospect where the server publishes keys, else
+	// Introspect.
 	// +optional
 	Validation Validation `json:"validation,omitempty"`
 
@@ -92,6 +121,10 @@ type AcceptedServer struct {
 	// +optional
 	Clients *ClientRequirement `json:"clients,omitempty"`
 
+	// subjects restricts which subjects (`sub`) tokens may be of.
+	// +optional
+	Subjects *SubjectRequirement `json:"subjects,omitempty"`
+
 	// tenant restricts the tenants (organisations, customers) that a token may
 	// be of.
 	// +optional
@@ -99,11 +132,17 @@ type AcceptedServer struct {
 }
 
 // Validation is how a token is checked.
-// +kubebuilder:validation:Enum=Introspect
+// +kubebuilder:validation:Enum=Introspect;Local;LocalThenIntrospect
 type Validation string
 
-// ValidationIntrospect asks the authorization server.
-const ValidationIntrospect Validation = "Introspect"
+const (
+	// ValidationIntrospect asks the authorization server.
+	ValidationIntrospect Validation = "Introspect"
+	// ValidationLocal verifies the signature, and asks nobody.
+	ValidationLocal Validation = "Local"
+	// ValidationLocalThenIntrospect verifies the signature, then asks.
+	ValidationLocalThenIntrospect Validation = "LocalThenIntrospect"
+)
 
 // OpaqueTokens says what becomes of tokens that are no JWT.
 // +kubebuilder:validation:Enum=Refused;Accepted
@@ -120,6 +159,19 @@ const (
 type ClientRequirement struct {
 	// allow lists the client ids, 1 to 64 of at most 255 characters. A token
 	// that names none is refused.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	Allow []string `json:"allow,omitempty"`
+}
+
+// SubjectRequirement restricts the subjects of a token.
+type SubjectRequirement struct {
+	// allow lists the subjects, 1 to 64 of at most 255 characters. A token that
+	// names none is refused.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -152,105 +204,3 @@ type TenantRequirement struct {
 // +kubebuilder:validation:MaxLength=128
 // +kubebuilder:validation:XValidation:rule=`self.matches(r'^[\x21-\x7e]+$')`,message="a claim's name must be printable ASCII without spaces"
 type ClaimName string
-
-// TokenRequirements say what a token must have.
-// +kubebuilder:validation:MinProperties=0
-type TokenRequirements struct {
-	// audiences says what `aud` must name; default the client id of the matched
-	// client. To be given where that id is not ours to choose: at oauth servers
-	// and with registration Manual. A token without `aud` is refused.
-	// +optional
-	Audiences *AudienceRequirement `json:"audiences,omitempty"`
-
-	// scopes the token must have: allOf, anyOf or both.
-	// +optional
-	Scopes *ScopeRequirement `json:"scopes,omitempty"`
-
-	// tokenTypes that are accepted, 1 to 3; default AccessToken only.
-	// +optional
-	// +listType=set
-	// +default=["AccessToken"]
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=3
-	TokenTypes []TokenType `json:"tokenTypes,omitempty"`
-
-	// maxAuthAge is how long ago the user may have signed in (`auth_time`), 1s
-	// to 8760h; an older sign-in is answered with a step-up challenge (RFC
-	// 9470).
-	// +optional
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxAuthAge must be a duration such as 1h, from 1s to 8760h"
-	MaxAuthAge *metav1.Duration `json:"maxAuthAge,omitempty"`
-
-	// maxTokenAge is how long ago the token may have been issued (`iat`), 1s to
-	// 8760h.
-	// +optional
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="maxTokenAge must be a duration such as 12h, from 1s to 8760h"
-	MaxTokenAge *metav1.Duration `json:"maxTokenAge,omitempty"`
-
-	// clockSkew is how far `nbf`, `iat` and `auth_time` may be off our clock, 0s
-	// to 5m. It never extends `exp`.
-	// +optional
-	// +default="30s"
-	// +kubebuilder:validation:Type=string
-	// +kubebuilder:validation:MaxLength=16
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('0s') && duration(self) <= duration('5m')",message="clockSkew must be a duration such as 30s, from 0s to 5m"
-	ClockSkew *metav1.Duration `json:"clockSkew,omitempty"`
-}
-
-// AudienceRequirement says what `aud` must name.
-type AudienceRequirement struct {
-	// anyOf lists audiences of which the token must name one; 1 to 64 of at most
-	// 255 characters.
-	// +required
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=255
-	AnyOf []string `json:"anyOf,omitempty"`
-}
-
-// ScopeRequirement says which scopes a token must have (RFC 6749 section
-// 3.3).
-// +kubebuilder:validation:XValidation:rule="has(self.allOf) || has(self.anyOf)",message="name at least one scope in allOf or anyOf"
-// +kubebuilder:validation:MinProperties=0
-type ScopeRequirement struct {
-	// allOf lists scopes that the token must all have; 1 to 64 of at most 255
-	// characters.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\x21\x23-\x5b\x5d-\x7e]+$')`,message="a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
-	AllOf []string `json:"allOf,omitempty"`
-
-	// anyOf lists scopes of which the token must have one; 1 to 64 of at most
-	// 255 characters.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=255
-	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[\x21\x23-\x5b\x5d-\x7e]+$')`,message="a scope must be printable ASCII without spaces, quotes and backslashes: list each scope by itself"
-	AnyOf []string `json:"anyOf,omitempty"`
-}
-
-// TokenType is a kind of token.
-// +kubebuilder:validation:Enum=AccessToken;IDToken;RefreshToken
-type TokenType string
-
-const (
-	// AccessTokenType is an access token.
-	AccessTokenType TokenType = "AccessToken"
-	// IDTokenType is an OpenID Connect ID token.
-	IDTokenType TokenType = "IDToken"
-	// RefreshTokenType is a refresh token.
-	RefreshTokenType TokenType = "RefreshToken"
-)

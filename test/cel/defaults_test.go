@@ -38,6 +38,7 @@ func TestDefaults(t *testing.T) {
 			reason: "the documentation's minimal object", kind: serverKind,
 			spec: `
 issuer: https://sso.example.com/realms/acme
+accessTokens: {}
 connection:
   hostHeader: Connection
   timeout: 2s
@@ -56,6 +57,7 @@ access:
 			reason: "nobody may use it: no default must grant anything", kind: serverKind, with: edits{"spec.access": absent{}},
 			spec: `
 issuer: https://sso.example.com/realms/acme
+accessTokens: {}
 connection:
   hostHeader: Connection
   timeout: 2s
@@ -71,6 +73,7 @@ keycloak: {tokenClients: [web, mobile]}
 			with: edits{"spec.connection": map[string]any{"caBundle": map[string]any{"name": "corp-ca"}, "limits": map[string]any{"burst": 1}}, "spec.access": nil},
 			spec: `
 issuer: https://sso.example.com/realms/acme
+accessTokens: {}
 connection:
   caBundle: {kind: ConfigMap, name: corp-ca, key: ca.crt}
   hostHeader: Connection
@@ -94,11 +97,13 @@ secret: {}
 `,
 		},
 		"policy": {
-			reason: "the documentation's minimal object; validation of an entry is in code", kind: policyKind,
+			reason: "the documentation's minimal object; validation of an entry and maxAge, which Local does not have, are in code", kind: policyKind,
 			spec: `
 accept: [{clientRef: {name: orders}}]
 require: {scopes: {allOf: [orders.read]}, tokenTypes: [AccessToken], clockSkew: 30s}
-freshness: {maxAge: 30s}
+freshness: {}
+outage: {}
+surfaces: {introspection: {}, gateways: {}}
 respond: {}
 `,
 		},
@@ -230,7 +235,7 @@ func TestTypedObjects(t *testing.T) {
 		"method":   introspection.Spec.Authentication.Method,
 		"manual":   server.Spec.Registration,
 		"types":    policy.Spec.Require.TokenTypes,
-		"maxAge":   policy.Spec.Freshness.MaxAge.Duration.String(),
+		"maxAge":   policy.Spec.Freshness.MaxAge == nil,
 		"observed": []int64{server.Status.ObservedGeneration, introspection.Status.ObservedGeneration, policy.Status.ObservedGeneration},
 	}
 	want := map[string]any{
@@ -241,7 +246,7 @@ func TestTypedObjects(t *testing.T) {
 		"method":   v1alpha1.MethodClientSecret,
 		"manual":   v1alpha1.RegistrationManaged,
 		"types":    []v1alpha1.TokenType{v1alpha1.AccessTokenType},
-		"maxAge":   "30s",
+		"maxAge":   true,
 		"observed": []int64{-1, -1, -1},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -13,6 +13,7 @@ kind: ClusterAuthorizationServer
 metadata: {name: duende}
 spec:
   issuer: https://id.example.com
+  accessTokens: {}
   connection: {hostHeader: Connection, timeout: 2s, limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}}
   registration: Managed
   credentials: {clientCredentials: {secretName: duende-operator}}
@@ -25,6 +26,7 @@ kind: ClusterAuthorizationServer
 metadata: {name: oauth}
 spec:
   issuer: https://as.example.com
+  accessTokens: {}
   connection: {hostHeader: Connection, timeout: 2s, limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}}
   registration: Managed
   credentials: {initialAccessToken: {secretName: as-registration}}
@@ -37,6 +39,7 @@ kind: ClusterAuthorizationServer
 metadata: {name: secretless}
 spec:
   issuer: https://sso.example.com/realms/acme
+  accessTokens: {}
   connection: {hostHeader: Connection, timeout: 2s, limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}}
   registration: Managed
   credentials: {serviceAccountToken: Enabled}

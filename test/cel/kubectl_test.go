@@ -66,9 +66,9 @@ func TestColumns(t *testing.T) {
 		},
 		policyKind: {"conditions": []any{condition("Ready", "True", "Ready", message)}},
 	}
-	names := map[string]string{}
+	names, with := map[string]string{}, map[string]edits{policyKind: {"spec.freshness.maxAge": "30s"}}
 	for kind := range minimal {
-		object := keep(t, edited(t, kind, nil))
+		object := keep(t, edited(t, kind, with[kind]))
 		object.Object["status"] = status[kind]
 		if err := cluster.Status().Update(t.Context(), object); err != nil {
 			t.Fatal(err)

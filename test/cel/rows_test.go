@@ -83,6 +83,8 @@ func (r row) constraint(kind string) constraint {
 			field = strings.TrimSuffix(field, "[]") // it is the list that says so
 		case keyword == "maxItems" && isMap(r.refused):
 			keyword = "maxProperties"
+		case keyword == "minItems" && isMap(r.refused):
+			keyword = "minProperties"
 		}
 		return constraint{kind, field, keyword}
 	}

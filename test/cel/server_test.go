@@ -16,6 +16,7 @@ spec:
     caBundle: {kind: Secret, name: corp-ca, key: bundle.pem}
     timeout: 1.5s
     limits: {requestsPerSecond: 10000, burst: 10000, maxInFlight: 1000}
+  accessTokens: {algorithms: [RS256, EdDSA], types: [at+jwt, JWT]}
   registration: Managed
   credentials: {clientCredentials: {secretName: keycloak-operator}}
   clientIDTemplate: "eu-1.{namespace}.{name}"
@@ -44,15 +45,20 @@ const notAURL = " must be an https URL without user, query or fragment"
 
 func serverRefusals() map[string]row {
 	const (
-		prefixes  = "spec.access.clientIDPrefixes"
-		clients   = "spec.keycloak.tokenClients"
-		modes     = "spec.access.audience.modes"
-		selectors = "spec.access.namespaceSelector.matchExpressions"
+		prefixes   = "spec.access.clientIDPrefixes"
+		clients    = "spec.keycloak.tokenClients"
+		algorithms = "spec.accessTokens.algorithms"
+		types      = "spec.accessTokens.types"
+		modes      = "spec.access.audience.modes"
+		selectors  = "spec.access.namespaceSelector.matchExpressions"
 	)
 	ca := edits{"spec.connection.caBundle.name": "corp-ca"}
 	expression := edits{selectors: []any{map[string]any{"key": "team", "operator": "Exists"}}}
 	return tables(
 		bounds(map[string]bound{
+			algorithms:                      {reason: "none would refuse all", least: 1, most: 10, of: algorithmList},
+			types:                           {reason: "none would refuse all", least: 1, most: 8, of: list},
+			types + "[0]":                   {reason: "a media type", least: 1, most: 64, of: text},
 			"spec.issuer":                   {reason: "compared with every token", least: 1, most: 512, of: address},
 			"spec.connection.url":           {reason: "a URL", least: 1, most: 512, of: address},
 			"spec.keycloak.adminURL":        {reason: "a URL", least: 1, most: 512, of: address},
@@ -72,15 +78,18 @@ func serverRefusals() map[string]row {
 			"spec.access.audience.maxPerTokenClient":        {reason: "tokens grow with it", least: 1, most: 1000, of: number},
 		}),
 		choices(map[string]choice{
+			algorithms + "[0]":              {reason: "asymmetric ones", values: signatures()},
 			"spec.connection.hostHeader":    {reason: "two ways", values: []string{"Connection", "Issuer"}},
 			"spec.connection.caBundle.kind": {reason: "two kinds", with: ca, values: []string{"ConfigMap", "Secret"}},
 			"spec.access.retain":            {reason: "a permission", values: []string{"Denied", "Allowed"}},
 			modes + "[0]":                   {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 		}),
 		sets(map[string]row{
-			clients:  {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
-			prefixes: {reason: "twice is a slip", refused: edits{prefixes: "a."}, accepted: edits{prefixes: "b."}},
-			modes:    {reason: "twice is a slip", refused: edits{modes: "Default"}, accepted: edits{modes: "OnRequest"}},
+			algorithms: {reason: "twice is a slip", refused: edits{algorithms: "RS256"}, accepted: edits{algorithms: "ES256"}},
+			types:      {reason: "twice is a slip", refused: edits{types: "JWT"}, accepted: edits{types: "at+jwt"}},
+			clients:    {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
+			prefixes:   {reason: "twice is a slip", refused: edits{prefixes: "a."}, accepted: edits{prefixes: "b."}},
+			modes:      {reason: "twice is a slip", refused: edits{modes: "Default"}, accepted: edits{modes: "OnRequest"}},
 		}),
 		needs(map[string]row{
 			"spec":                          {reason: "else spec: null would evade immutability"},
@@ -103,6 +112,7 @@ func serverRules() map[string]rule {
 	const selector = "spec.access.namespaceSelector"
 	ca := edits{"spec.connection.caBundle.name": "corp-ca"}
 	return map[string]rule{
+		"spec.accessTokens.types[0]": {reason: "it could never match", message: "a type must be letters, digits and + . _ -, for example at+jwt", refused: []any{"application/at+jwt", "at jwt", "ü"}, accepted: []any{"at+jwt", "JWT"}},
 		"spec.issuer": {
 			reason: "it is called, and compared byte for byte", message: "issuer" + notAURL,
 			refused: []any{
@@ -201,4 +211,17 @@ func prefixList(size int) any {
 func modeList(size int) any {
 	modes := []any{"Default", "OnRequest", "Unmanaged", "Default"}
 	return modes[:size]
+}
+
+func signatures() []string {
+	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+}
+
+// algorithmList of a size; the eleventh is one of them again.
+func algorithmList(size int) any {
+	items := make([]any, size)
+	for i := range items {
+		items[i] = signatures()[i%len(signatures())]
+	}
+	return items
 }

@@ -45,7 +45,7 @@ http {
       proxy_pass https://AUTHORIZE/authorize/shop/orders;
       proxy_pass_request_body off;
       proxy_set_header Content-Length "";
-      proxy_set_header X-Original-URL $scheme://$http_host$request_uri;
+      proxy_set_header X-Original-URL $scheme://$host$request_uri;
       proxy_set_header X-Original-Method $request_method;
       proxy_ssl_certificate GATEWAYCERT;
       proxy_ssl_certificate_key GATEWAYKEY;

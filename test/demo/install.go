@@ -163,7 +163,8 @@ func (d *demo) startOperator(ctx context.Context) error {
 	}
 	return d.startOne(ctx, "webhook", d.urls.webhookHealth,
 		"--config="+filepath.Join(d.dir, "webhook.yaml"), "--metrics-bind-address="+d.urls.webhookMetrics,
-		"--introspection-bind-address="+d.urls.introspection, "--forward-auth-bind-address="+d.urls.authorize)
+		"--introspection-bind-address="+d.urls.introspection, "--forward-auth-bind-address="+d.urls.authorize, "--ext-authz-bind-address=",
+		"--introspection-url=https://"+d.urls.introspection, "--authorize-url=https://"+d.urls.authorize)
 }
 
 func (d *demo) assignURLs() error {

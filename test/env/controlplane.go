@@ -30,6 +30,8 @@ type ControlPlaneOptions struct {
 	// Whoever serves it passes on what the API server publishes at
 	// /.well-known/openid-configuration and /openid/v1/jwks.
 	ServiceAccountIssuer string
+	// APIServerFlags are further flags of the API server, by their names without dashes.
+	APIServerFlags map[string]string
 	// CRDPaths are files or directories of CRDs to install.
 	CRDPaths []string
 	// DataDir takes etcd's data and the API server's keys. Default: a temporary
@@ -122,6 +124,9 @@ func (cp *ControlPlane) configure(assets string, opts ControlPlaneOptions) error
 	api.CertDir, api.Out, api.Err = certs, logs[1], logs[1]
 	if issuer := opts.ServiceAccountIssuer; issuer != "" {
 		api.Configure().Set("service-account-issuer", issuer).Set("service-account-jwks-uri", issuer+"/openid/v1/jwks")
+	}
+	for name, value := range opts.APIServerFlags {
+		api.Configure().Set(name, value)
 	}
 	cp.env.ControlPlane.Etcd = &envtest.Etcd{DataDir: etcd, Out: logs[0], Err: logs[0]}
 	// The data lives as long as the run: a machine that stops takes the run along.

@@ -45,6 +45,28 @@ func NginxForTest(tb testing.TB, conf string) *Nginx {
 	return nginx
 }
 
+// CaddyForTest is StartCaddy for one test, stopped at its end.
+func CaddyForTest(tb testing.TB, caddyfile string) *Caddy {
+	tb.Helper()
+	caddy, err := StartCaddy(tb.Context(), caddyfile, tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { stopped(tb, caddy.Stop()) })
+	return caddy
+}
+
+// EnvoyForTest is StartEnvoy for one test, stopped at its end.
+func EnvoyForTest(tb testing.TB, conf string) *Envoy {
+	tb.Helper()
+	envoy, err := StartEnvoy(tb.Context(), conf, tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { stopped(tb, envoy.Stop()) })
+	return envoy
+}
+
 // FreePortForTest is FreePort.
 func FreePortForTest(tb testing.TB) int {
 	tb.Helper()

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +30,10 @@ func StartNginx(ctx context.Context, conf, dir string) (*Nginx, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses := regexp.MustCompile(`(?m)^[^#]*\blisten\s+(127\.0\.0\.1:\d+)`).FindAllStringSubmatch(conf, -1)
+	var addresses []string
+	for _, listen := range regexp.MustCompile(`(?m)^[^#]*\blisten\s+(127\.0\.0\.1:\d+)`).FindAllStringSubmatch(conf, -1) {
+		addresses = append(addresses, listen[1])
+	}
 	if len(addresses) == 0 {
 		return nil, errors.New("the nginx configuration has no `listen 127.0.0.1:port`")
 	}
@@ -45,18 +47,8 @@ func StartNginx(ctx context.Context, conf, dir string) (*Nginx, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, nginxStart)
-	defer cancel()
-	err = c.await(ctx, func(ctx context.Context) error {
-		for _, address := range addresses {
-			if err := listens(ctx, address[1]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(err, c.stop(context.WithoutCancel(ctx)))
+	if err := c.awaitListening(ctx, nginxStart, addresses); err != nil {
+		return nil, err
 	}
 	return &Nginx{child: c}, nil
 }
@@ -76,13 +68,4 @@ func findNginx() (string, error) {
 		return "", fmt.Errorf("nginx is missing (%w): install it, as Debian's nginx-light", err)
 	}
 	return sbin, nil
-}
-
-// listens is nil if address takes a TCP connection.
-func listens(ctx context.Context, address string) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", address, err)
-	}
-	return conn.Close()
 }

@@ -4,6 +4,7 @@
 package install_test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -69,6 +70,36 @@ func TestChartAndKustomizeWatchTheSame(t *testing.T) {
 	got := meaning(renderChart(t, "--set", "metrics.podMonitor.enabled=true,metrics.prometheusRule.enabled=true"), group)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("monitoring differs (- config/prometheus, + chart):\n%s", diff)
+	}
+}
+
+func TestChartAndKustomizeShowTheSame(t *testing.T) {
+	t.Parallel()
+	const name = "ConfigMap introspection-system/introspection-dashboards"
+	want := find(t, renderKustomize(t, "../../config/prometheus"), name)
+	got := find(t, renderChart(t, "--set", "metrics.dashboards.enabled=true"), name)
+	for _, object := range []*unstructured.Unstructured{want, got} {
+		if object.GetLabels()["grafana_dashboard"] != "1" {
+			t.Errorf("%s: Grafana's sidecar does not find it", object.GetName())
+		}
+	}
+	show := func(object *unstructured.Unstructured) map[string]any {
+		files, _, err := unstructured.NestedStringMap(object.Object, "data")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%d files: %v", len(files), err)
+		}
+		parsed := map[string]any{}
+		for file, content := range files {
+			var dashboard any
+			if err := json.Unmarshal([]byte(content), &dashboard); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			parsed[file] = dashboard
+		}
+		return parsed
+	}
+	if diff := cmp.Diff(show(want), show(got)); diff != "" {
+		t.Errorf("dashboards differ (- config/prometheus, + chart):\n%s", diff)
 	}
 }
 

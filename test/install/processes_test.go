@@ -47,7 +47,7 @@ func webhookRights(t *testing.T, c *cluster) {
 		"roles":                  {"no right to more rights", "roles.rbac.authorization.k8s.io", webhookNamespace, "", all + ",bind,escalate"},
 		"CRDs":                   {"not its business", "customresourcedefinitions.apiextensions.k8s.io", "", "", all},
 		"anything, all verbs":    {"no wildcard", "*.*", "", "", "*"},
-		"token and access tries": {"it verifies no ServiceAccount token yet", "tokenreviews.authentication.k8s.io", "", "", "create"},
+		"token and access tries": {"callers' tokens are verified by the cluster's keys", "tokenreviews.authentication.k8s.io", "", "", "create"},
 	})
 
 	policies := "tokenpolicies.introspection.dev " + read
@@ -55,6 +55,11 @@ func webhookRights(t *testing.T, c *cluster) {
 	exactly(t, c, webhook, controllerNamespace, policies)
 	exactly(t, c, webhook, tenantNamespace, policies)
 
+	for _, path := range []string{"/.well-known/openid-configuration", "/openid/v1/jwks"} {
+		if _, err := webhook.CoreV1().RESTClient().Get().AbsPath(path).DoRaw(t.Context()); err != nil {
+			t.Errorf("what callers' tokens are verified by: %v", err)
+		}
+	}
 	if _, err := webhook.CoreV1().Secrets(webhookNamespace).List(t.Context(), metav1.ListOptions{}); err != nil {
 		t.Errorf("its own Secrets: %v", err)
 	}

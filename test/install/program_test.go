@@ -15,7 +15,9 @@ import (
 )
 
 // everyValue sets each value that becomes a flag.
-const everyValue = "controller.instance=old,webhook.cacheBytes=67108864,log.allows=100,log.format=text,log.level=debug"
+const everyValue = "controller.instance=old,log.allows=100,log.format=text,log.level=debug," +
+	"webhook.cacheBytes=67108864,webhook.maxSnapshotAge=1h,webhook.missRate=2.5,webhook.missBurst=10,webhook.maxConcurrent=512," +
+	"webhook.tracing.endpoint=http://collector.monitoring.svc:4318,webhook.tracing.sampleRatio=0.5"
 
 // TestProgramTakesItsArguments: the real binary knows each flag that is rendered.
 func TestProgramTakesItsArguments(t *testing.T) {
@@ -65,7 +67,10 @@ func TestProgramTakesItsConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := json.Marshal(map[string]any{"webhook": map[string]any{"gateways": []any{
+	values, err := json.Marshal(map[string]any{"webhook": map[string]any{"tokenReview": map[string]any{
+		"clientCA": string(ca.PEM()), "certificateSAN": "apiserver", "policies": []any{"platform/cluster"},
+		"usernamePrefix": "oidc:", "groupsPrefix": "oidc:", "extraKeys": []any{"example.com/tenant"},
+	}, "gateways": []any{
 		map[string]any{
 			"name": "nginx", "kind": "Nginx", "namespaceSelector": map[string]any{}, "podSelector": map[string]any{},
 			"authenticate": map[string]any{"clientCA": string(ca.PEM()), "certificateSAN": "nginx.ingress"},
@@ -73,6 +78,21 @@ func TestProgramTakesItsConfiguration(t *testing.T) {
 		map[string]any{
 			"name": "traefik", "kind": "Traefik", "namespaceSelector": map[string]any{},
 			"authenticate": map[string]any{"network": "Trusted"},
+		},
+		map[string]any{
+			"name": "caddy", "kind": "Caddy", "namespaceSelector": map[string]any{},
+			"authenticate":      map[string]any{"serviceAccount": "edge/caddy"},
+			"clientCertificate": map[string]any{"header": "X-Client-Cert", "format": "DER"},
+		},
+		map[string]any{
+			"name": "istio", "kind": "EnvoyHTTP", "namespaceSelector": map[string]any{},
+			"authenticate":      map[string]any{"serviceAccount": "mesh/istio"},
+			"clientCertificate": map[string]any{"header": "X-Forwarded-Client-Cert", "format": "XFCC"},
+		},
+		map[string]any{
+			"name": "envoy", "kind": "EnvoyGRPC", "namespaceSelector": map[string]any{},
+			"authenticate":      map[string]any{"serviceAccount": "mesh/envoy"},
+			"clientCertificate": map[string]any{"format": "PEM"},
 		},
 	}}})
 	if err != nil {

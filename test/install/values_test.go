@@ -29,6 +29,30 @@ webhook:
     kind: Traefik
     authenticate: {network: Trusted}
     namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}
+  - name: caddy
+    kind: Caddy
+    authenticate: {serviceAccount: edge/caddy}
+    clientCertificate: {header: X-Client-Cert, format: DER}
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: edge}}
+  - name: envoy
+    kind: EnvoyGRPC
+    authenticate: {serviceAccount: mesh/envoy}
+    clientCertificate: {format: PEM}
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: mesh}}
+`
+
+// review lets API servers ask.
+const review = `
+webhook:
+  tokenReview:
+    clientCA: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    certificateSAN: apiserver
+    policies: [platform/cluster]
+    usernamePrefix: "oidc:"
+    groupsPrefix: "oidc:"
+    extraKeys: [example.com/tenant]
+networkPolicy:
+  apiServerPeers: [{ipBlock: {cidr: 10.0.0.0/24}}]
 `
 
 func valuesFile(t *testing.T, content string) string {
@@ -54,6 +78,16 @@ func TestValuesAreRefused(t *testing.T) {
 		"CA without name":      {"any certificate of that CA would be the gateway", "webhook: {gateways: [{name: a, kind: Nginx, authenticate: {clientCA: '-----BEGIN CERTIFICATE-----'}, namespaceSelector: {}}]}", "authenticate"},
 		"where is the gateway": {"the NetworkPolicy would admit the whole cluster, or nobody", "webhook: {gateways: [{name: a, kind: Nginx, authenticate: {network: Trusted}}]}", "namespaceSelector"},
 		"two trusted":          {"they could not be told apart", "webhook: {gateways: [{name: a, kind: Nginx, authenticate: {network: Trusted}, namespaceSelector: {}}, {name: b, kind: Traefik, authenticate: {network: Trusted}, namespaceSelector: {}}]}", "gateways"},
+		"system account":       {"who may edit the policy would be the cluster's administrator", "webhook: {tokenReview: {clientCA: '-----BEGIN CERTIFICATE-----', policies: [a/b], usernamePrefix: 'system:', groupsPrefix: 'oidc:'}}", "usernamePrefix"},
+		"no prefix":            {"a token could name any user of the cluster", "webhook: {tokenReview: {clientCA: '-----BEGIN CERTIFICATE-----', policies: [a/b], groupsPrefix: 'oidc:'}}", "usernamePrefix"},
+		"every policy":         {"any tenant would say who gets into the cluster", "webhook: {tokenReview: {clientCA: '-----BEGIN CERTIFICATE-----', usernamePrefix: 'oidc:', groupsPrefix: 'oidc:'}}", "policies"},
+		"certificate of any":   {"anybody would be the API server", "webhook: {tokenReview: {policies: [a/b], usernamePrefix: 'oidc:', groupsPrefix: 'oidc:'}}", "clientCA"},
+		"no API server":        {"a rule without peers admits everybody", "networkPolicy: {apiServerPeers: []}", "apiServerPeers"},
+		"format":               {"it would read nobody's certificate", "webhook: {gateways: [{name: a, kind: Caddy, authenticate: {serviceAccount: a/b}, clientCertificate: {header: X, format: JSON}, namespaceSelector: {}}]}", "format"},
+		"account without home": {"namespace/name", "webhook: {gateways: [{name: a, kind: Caddy, authenticate: {serviceAccount: caddy}, namespaceSelector: {}}]}", "authenticate"},
+		"old TLS":              {"1.2 is the oldest that is any good", "webhook: {minTLS: '1.1'}", "minTLS"},
+		"collector":            {"gRPC is not spoken", "webhook: {tracing: {endpoint: 'collector:4317'}}", "endpoint"},
+		"ratio":                {"0 to 1", "webhook: {tracing: {sampleRatio: 50}}", "sampleRatio"},
 		"log level":            {"the program knows two", "log: {level: verbose}", "level"},
 	}
 	for name, tc := range cases {
@@ -67,7 +101,7 @@ func TestValuesAreRefused(t *testing.T) {
 	}
 }
 
-func TestDeclaredGatewaysReachForwardAuth(t *testing.T) {
+func TestDeclaredGatewaysReachTheirPorts(t *testing.T) {
 	t.Parallel()
 	objects := renderChart(t, "--values", valuesFile(t, gateways))
 
@@ -80,11 +114,46 @@ func TestDeclaredGatewaysReachForwardAuth(t *testing.T) {
 			"clientCA": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificateSAN": "nginx.ingress",
 		}},
 		map[string]any{"name": "traefik", "kind": "Traefik", "authenticate": map[string]any{"network": "Trusted"}},
+		map[string]any{
+			"name": "caddy", "kind": "Caddy", "authenticate": map[string]any{"serviceAccount": "edge/caddy"},
+			"clientCertificate": map[string]any{"header": "X-Client-Cert", "format": "DER"},
+		},
+		map[string]any{
+			"name": "envoy", "kind": "EnvoyGRPC", "authenticate": map[string]any{"serviceAccount": "mesh/envoy"},
+			"clientCertificate": map[string]any{"format": "PEM"},
+		},
 	}}
 	if diff := cmp.Diff(want, decode(t, []byte(config))[0].Object); diff != "" {
 		t.Errorf("the webhook's configuration (- want, + got):\n%s", diff)
 	}
 
+	if diff := cmp.Diff(map[string]int{"introspection": 1, "forward-auth": 3, "ext-authz": 1, "metrics": 1}, peers(t, objects)); diff != "" {
+		t.Errorf("peers a port (- want, + got):\n%s", diff)
+	}
+}
+
+func TestTokenReviewIsForAPIServers(t *testing.T) {
+	t.Parallel()
+	objects := renderChart(t, "--values", valuesFile(t, review))
+	config, _, err := unstructured.NestedString(find(t, objects, "ConfigMap introspection/webhook-config").Object, "data", "webhook.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"gateways": []any{}, "tokenReview": map[string]any{
+		"clientCA": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificateSAN": "apiserver", "policies": []any{"platform/cluster"},
+		"usernamePrefix": "oidc:", "groupsPrefix": "oidc:", "extraKeys": []any{"example.com/tenant"},
+	}}
+	if diff := cmp.Diff(want, decode(t, []byte(config))[0].Object); diff != "" {
+		t.Errorf("the webhook's configuration (- want, + got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"introspection": 1, "token-review": 1, "metrics": 1}, peers(t, objects)); diff != "" {
+		t.Errorf("peers a port (- want, + got):\n%s", diff)
+	}
+}
+
+// peers counts who is let in to each port of the webhook.
+func peers(t *testing.T, objects []*unstructured.Unstructured) map[string]int {
+	t.Helper()
 	var policy networkingv1.NetworkPolicy
 	rendered := find(t, objects, "NetworkPolicy introspection/webhook").Object
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(rendered, &policy); err != nil {
@@ -99,20 +168,13 @@ func TestDeclaredGatewaysReachForwardAuth(t *testing.T) {
 			t.Errorf("a rule without a peer admits everybody: %v", rule)
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"introspection": 1, "forward-auth": 2, "metrics": 1}, admitted); diff != "" {
-		t.Errorf("peers a port (- want, + got):\n%s", diff)
-	}
+	return admitted
 }
 
-func TestNoGatewayNoForwardAuth(t *testing.T) {
+func TestNobodyDeclaredNoPortOpen(t *testing.T) {
 	t.Parallel()
-	policy := find(t, renderChart(t), "NetworkPolicy introspection/webhook")
-	content, err := policy.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(content), "forward-auth") {
-		t.Errorf("nobody is declared, and the port is open: %s", content)
+	if diff := cmp.Diff(map[string]int{"introspection": 1, "metrics": 1}, peers(t, renderChart(t))); diff != "" {
+		t.Errorf("peers a port (- want, + got):\n%s", diff)
 	}
 }
 

@@ -54,7 +54,16 @@ func (a *audit) write(ctx context.Context, req *token.Request, c *course, d *tok
 	if req.Client != (token.Ref{}) {
 		attrs = append(attrs, slog.String("client", req.Client.String()))
 	}
-	if c.entry != nil {
+	if req.ServiceAccount != (token.Ref{}) {
+		attrs = append(attrs, slog.String("serviceAccount", req.ServiceAccount.String()))
+	}
+	if c.accepted != nil && c.accepted.client != nil {
+		attrs = append(attrs, slog.String("accepted", c.accepted.name))
+	}
+	if c.stale {
+		attrs = append(attrs, slog.Bool("stale", true))
+	}
+	if c.facts != nil {
 		attrs = append(attrs, slog.Bool("cached", c.cached), slog.Int64("ageMilliseconds", c.age.Milliseconds()))
 	}
 	if undecided != nil {
@@ -80,14 +89,21 @@ func (a *audit) write(ctx context.Context, req *token.Request, c *course, d *tok
 // hintOf is what a refused token says of itself, where the server did not say why:
 // most often it is a token of another API. Unverified, so it is for this line only.
 func hintOf(req *token.Request, c *course, d *token.Decision) string {
-	var lead string
+	var lead, expected string
+	if c.accepted != nil && c.accepted.client != nil && c.accepted.client.server != nil {
+		expected = c.accepted.client.server.Issuer
+	}
 	switch {
-	case c.policy == nil || c.policy.client == nil:
+	case c.policy == nil:
 		return ""
-	case d.Reason == token.ReasonInactive:
-		lead = "not active for " + c.policy.client.ClientID
+	case d.Reason == token.ReasonInactive && expected != "":
+		lead = "not active for " + c.accepted.client.ClientID
+	case d.Reason == token.ReasonInvalidIssuer && expected != "":
+		lead = "not of " + expected
 	case d.Reason == token.ReasonInvalidIssuer:
-		lead = "not of " + c.policy.client.server.Issuer
+		lead = "of none of the accepted issuers"
+	case d.Reason == token.ReasonInvalidSignature:
+		lead = "not signed by " + expected
 	default:
 		return ""
 	}
@@ -96,7 +112,7 @@ func hintOf(req *token.Request, c *course, d *token.Decision) string {
 		return lead
 	}
 	said := make([]string, 0, 3)
-	if issuer != c.policy.client.server.Issuer {
+	if issuer != expected {
 		said = append(said, "its iss is "+orNone(token.Escape(issuer)))
 	}
 	said = append(said, "its aud is "+orNone(audiences(audience)))

@@ -6,6 +6,7 @@ package engine
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -20,9 +21,9 @@ func (e *Engine) Authenticate(policy token.Ref, clientID, secret string) (token.
 	if s == nil || secret == "" {
 		return token.Ref{}, false
 	}
-	var named *client
+	var named []acceptedServer
 	if p := s.policies[policy]; p != nil {
-		named = p.client
+		named = p.accepts
 	}
 	var (
 		sum   = sha256.Sum256([]byte(secret))
@@ -30,7 +31,7 @@ func (e *Engine) Authenticate(policy token.Ref, clientID, secret string) (token.
 		found *client
 	)
 	for _, c := range s.callers[clientID] {
-		if c.shows(&sum, now) && (found == nil || c == named) {
+		if c.shows(&sum, now) && (found == nil || slices.ContainsFunc(named, func(a acceptedServer) bool { return a.client == c })) {
 			found = c
 		}
 	}

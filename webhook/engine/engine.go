@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package engine decides about tokens: snapshot, facts from the cache or the
-// authorization server, the policy's judgement.
+// authorization server, the policy's judgement. Engine.Decide is where to begin.
 package engine
 
 import (
@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/binding"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/cache"
-	"github.com/introspection-dev/introspection-operator/webhook/introspect"
-	"github.com/introspection-dev/introspection-operator/webhook/policy"
-	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
 const defaultCacheBytes = 64 << 20
@@ -40,7 +39,23 @@ type Options struct {
 	Hints HintFunc
 	// Dial opens connections to a server; default introspect.New.
 	Dial DialFunc
+	// FetchKeys gives the source of a server's keys; default over HTTP.
+	FetchKeys FetchKeysFunc
+	// ClusterKeys are those that ServiceAccounts' tokens are signed with; without them no
+	// ServiceAccount is known.
+	ClusterKeys ClusterKeysFunc
+	// MaxSnapshotAge is how long the API server may be away before nobody can tell; 0 for ever.
+	MaxSnapshotAge time.Duration
+	// MissRate a second and MissBurst at once are how many tokens that turn out bad a
+	// namespace may ask about; default 100 and 1000.
+	MissRate  float64
+	MissBurst int
+	// Tracer makes spans of questions to servers; nil for none.
+	Tracer trace.Tracer
 }
+
+// FetchKeysFunc gives the source of a server's JWKS (RFC 7517).
+type FetchKeysFunc func(ServerState) (func(context.Context) ([]byte, error), error)
 
 // Engine decides.
 type Engine struct {
@@ -51,6 +66,15 @@ type Engine struct {
 	metrics *metrics
 	audit   *audit
 	hints   *hinter
+	budgets *budgets
+	binding *binding.Verifier
+	cluster *cluster
+	// accounts are of the cluster.
+	accounts *accounts
+	tracer   trace.Tracer
+
+	fetchKeys      FetchKeysFunc
+	maxSnapshotAge time.Duration
 
 	current atomic.Pointer[snapshot]
 	loading sync.Mutex
@@ -76,14 +100,23 @@ func New(opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		clock: opts.Clock,
-		dial:  opts.Dial,
-		cache: facts,
-		keyer: keyer,
-		audit: &audit{log: opts.Logger, every: opts.SampleAllows, fingerprint: keyer.Fingerprint},
-		hints: newHinter(opts.Hints, opts.Clock),
+		clock:    opts.Clock,
+		dial:     opts.Dial,
+		cache:    facts,
+		keyer:    keyer,
+		audit:    &audit{log: opts.Logger, every: opts.SampleAllows, fingerprint: keyer.Fingerprint},
+		hints:    newHinter(opts.Hints, opts.Clock),
+		budgets:  newBudgets(opts.Clock, opts.MissRate, opts.MissBurst),
+		binding:  binding.New(binding.Options{Clock: opts.Clock}),
+		cluster:  &cluster{keys: opts.ClusterKeys, clock: opts.Clock},
+		accounts: newAccounts(opts.Clock),
+		tracer:   opts.Tracer, fetchKeys: opts.FetchKeys, maxSnapshotAge: opts.MaxSnapshotAge,
 	}
 	if e.metrics, err = newMetrics(opts.Registerer, e.snapshotAge, facts.Bytes); err != nil {
+		facts.Close()
+		return nil, err
+	}
+	if err := opts.Registerer.Register(newKeysAge(e.current.Load)); err != nil {
 		facts.Close()
 		return nil, err
 	}
@@ -101,177 +134,10 @@ func (e *Engine) Close() {
 // Ready says that a snapshot was loaded.
 func (e *Engine) Ready() bool { return e.current.Load() != nil }
 
-// HeaderNames are the identity headers that a policy sets; none if it can't be asked.
-func (e *Engine) HeaderNames(ref token.Ref) []string {
-	s := e.current.Load()
-	if s == nil || s.policies[ref] == nil || s.policies[ref].Compiled == nil {
-		return nil
-	}
-	return s.policies[ref].Compiled.HeaderNames()
-}
-
 func (e *Engine) snapshotAge() (time.Duration, bool) {
 	s := e.current.Load()
 	if s == nil {
 		return 0, false
 	}
-	return e.clock().Sub(s.takenAt), true
-}
-
-// course is how a decision came about, for its record.
-type course struct {
-	policy *boundPolicy
-	entry  *cache.Entry
-	age    time.Duration
-	cached bool
-}
-
-// Decide answers whether the request's token is good for its policy. The error is
-// always a *token.Undecided: nobody could tell. The Decision is shared with other
-// requests: its Headers and Body are not to be changed.
-func (e *Engine) Decide(ctx context.Context, req token.Request) (token.Decision, error) {
-	var c course
-	d, undecided := e.decide(ctx, &req, &c)
-	e.metrics.count(&req, &c, &d, undecided)
-	e.audit.write(ctx, &req, &c, &d, undecided)
-	if undecided != nil {
-		return token.Decision{}, undecided
-	}
-	return d, nil
-}
-
-func (e *Engine) decide(ctx context.Context, req *token.Request, c *course) (d token.Decision, undecided *token.Undecided) {
-	defer func() {
-		if r := recover(); r != nil { // a panic in a judgement must end as "could not tell"
-			d, undecided = token.Decision{}, panicked(r)
-		}
-	}()
-	s := e.current.Load()
-	if s == nil {
-		return d, notStarted()
-	}
-	c.policy = s.policies[req.Policy]
-	if undecided = admit(req, c.policy); undecided != nil {
-		return d, undecided
-	}
-	if d, ok := weigh(req.Token); !ok {
-		return d, nil
-	}
-	now, denied, undecided := e.facts(ctx, req, c)
-	if denied != nil || undecided != nil {
-		if denied != nil {
-			d = *denied
-		}
-		return d, undecided
-	}
-	if d, undecided = judge(req.Surface, c, now); undecided != nil {
-		return token.Decision{}, undecided
-	}
-	if d.Verdict == token.Allow && ctx.Err() != nil {
-		return token.Decision{}, outOfTime(ctx.Err()) // authorino #649: a cancelled pipeline meant allow
-	}
-	return d, nil
-}
-
-// admit says why this caller can't ask this policy now.
-func admit(req *token.Request, p *boundPolicy) *token.Undecided {
-	if req.Surface == token.SurfaceIntrospection {
-		if u := admitClient(req, p); u != nil {
-			return u
-		}
-	}
-	if p == nil {
-		return noPolicy(req.Policy)
-	}
-	return p.undecided
-}
-
-// admitClient answers client X from the accept entries of X only. Whether a policy of
-// another namespace exists is not said.
-func admitClient(req *token.Request, p *boundPolicy) *token.Undecided {
-	switch {
-	case req.Client.Namespace != req.Policy.Namespace:
-		return foreignPolicy(req.Client)
-	case p == nil:
-		return noPolicyOfClient(req.Policy, req.Client)
-	case p.Compiled != nil && p.Compiled.ClientName() != req.Client.Name:
-		return noPolicyOfClient(req.Policy, req.Client)
-	}
-	return nil
-}
-
-// facts are those of the cache if they are fresh enough for this policy, else what the
-// server says now; or a refusal of a token that no server needs to be asked about, or that
-// this one can't tell about. A token whose facts are cached was screened before they were
-// asked for; whether this policy takes opaque ones, Judge sees.
-func (e *Engine) facts(ctx context.Context, req *token.Request, c *course) (time.Time, *token.Decision, *token.Undecided) {
-	cl, maxAge := c.policy.client, c.policy.Compiled.MaxAge()
-	key := e.keyer.Key(&cl.scopes[cl.preferred.Load()], req.Token)
-	entry, ok := e.cache.Get(key)
-	now := e.clock()
-	if ok && entry.FreshFor(now, maxAge) {
-		e.metrics.hits.Inc()
-		c.entry, c.age, c.cached = entry, entry.Age(now), true
-		return now, nil, nil
-	}
-	if d, ok := screen(req.Token, cl.server, c.policy.Compiled.AcceptsOpaque()); !ok {
-		return now, &d, nil
-	}
-	e.metrics.misses.Inc()
-	arrival := now
-	entry, err := e.ask(ctx, cl, req.Token, maxAge)
-	if errors.Is(err, introspect.ErrUnsupportedToken) {
-		return now, unsupported(req.Token), nil
-	}
-	if err != nil {
-		return now, nil, e.failed(ctx, cl, err)
-	}
-	now = e.clock()
-	c.entry, c.age = entry, entry.Age(now)
-	if entry.Facts.Active && !inTime(entry, now, arrival, maxAge) {
-		return now, nil, tooOld(cl.server.Name, c.policy.Ref, maxAge)
-	}
-	return now, nil, nil
-}
-
-// inTime says whether an allow may rest on the answer at this moment: a slow server's
-// may be too old when it arrives. With maxAge 0 it was asked for after the reader came.
-func inTime(entry *cache.Entry, now, arrival time.Time, maxAge time.Duration) bool {
-	if maxAge <= 0 {
-		return !entry.AskedAt.Before(arrival)
-	}
-	return entry.Age(now) <= maxAge
-}
-
-// judge judges facts by the policy, on every request, and renders an allow.
-func judge(surface token.Surface, c *course, now time.Time) (token.Decision, *token.Undecided) {
-	p := c.policy
-	d := p.Compiled.Judge(policy.Input{
-		Facts: c.entry.Facts, Issuer: p.client.server.Issuer, ClientID: p.client.ClientID, Now: now,
-	})
-	if d.Verdict != token.Allow {
-		return d, nil
-	}
-	r := c.entry.Rendered.Load()
-	if r == nil || r.For != any(p.Compiled) || r.Surface != surface {
-		var err error
-		if r, err = render(surface, p.Compiled, c.entry.Facts); err != nil {
-			return token.Decision{}, unrendered(err)
-		}
-		c.entry.Rendered.Store(r)
-	}
-	d.Headers, d.Body = r.Headers, r.Body
-	return d, nil
-}
-
-func render(surface token.Surface, p *policy.Policy, facts *token.Facts) (*cache.Rendered, error) {
-	r := &cache.Rendered{For: p, Surface: surface}
-	var err error
-	switch surface {
-	case token.SurfaceForwardAuth:
-		r.Headers = p.Headers(facts)
-	case token.SurfaceIntrospection:
-		r.Body, err = p.Body(facts)
-	}
-	return r, err
+	return e.clock().Sub(s.confirmed()), true
 }

@@ -32,8 +32,8 @@ const issuer = "https://sso.example.com/realms/acme"
 // ref is an object of namespace shop.
 func ref(name string) token.Ref { return token.Ref{Namespace: "shop", Name: name} }
 
-// jwt is an unsigned JWT: the engine only reads what it says of itself.
-func jwt(claims map[string]any) token.Token {
+// unsigned is a JWT without a signature: the engine only reads what it says of itself.
+func unsigned(claims map[string]any) token.Token {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		panic(err)
@@ -42,7 +42,9 @@ func jwt(claims map[string]any) token.Token {
 	return token.New(enc.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + enc.EncodeToString(payload) + "." + enc.EncodeToString([]byte("signature")))
 }
 
-func good() token.Token { return jwt(map[string]any{"iss": issuer, "aud": "shop.orders", "jti": "1"}) }
+func good() token.Token {
+	return unsigned(map[string]any{"iss": issuer, "aud": "shop.orders", "jti": "1"})
+}
 
 // clock is a fake one, with a monotonic reading.
 type clock struct {
@@ -73,6 +75,7 @@ type idp struct {
 	mu     sync.Mutex
 	calls  []call
 	script func(call) (status int, claims map[string]any)
+	keys   keys
 }
 
 func newIDP(t *testing.T) *idp {
@@ -94,6 +97,10 @@ func claims() map[string]any {
 
 // ServeHTTP is RFC 7662.
 func (s *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/keys" {
+		s.keys.ServeHTTP(w, r)
+		return
+	}
 	id, secret, _ := r.BasicAuth()
 	c := call{id, secret, r.PostFormValue("client_assertion"), r.PostFormValue("token")}
 	s.mu.Lock()
@@ -146,14 +153,22 @@ func clientState(name, server string, secrets ...string) ClientState {
 // policyState is a policy of a client; scopes are required.
 func policyState(tb testing.TB, name, client string, maxAge time.Duration, scopes ...string) PolicyState {
 	tb.Helper()
+	return policyWith(tb, name, client, func(spec *v1alpha1.TokenPolicySpec) {
+		spec.Freshness.MaxAge = &metav1.Duration{Duration: maxAge}
+		spec.Respond.Headers = []v1alpha1.ResponseHeader{{Name: "X-Auth-Subject", Claim: "sub"}}
+		if len(scopes) > 0 {
+			spec.Require.Scopes = &v1alpha1.ScopeRequirement{AllOf: scopes}
+		}
+	})
+}
+
+// policyWith is a policy of a client, changed.
+func policyWith(tb testing.TB, name, client string, change func(*v1alpha1.TokenPolicySpec)) PolicyState {
+	tb.Helper()
 	p := &v1alpha1.TokenPolicy{}
 	p.Namespace, p.Name, p.Generation = "shop", name, 7
 	p.Spec.Accept = []v1alpha1.AcceptedServer{{ClientRef: v1alpha1.LocalReference{Name: client}}}
-	p.Spec.Freshness.MaxAge = &metav1.Duration{Duration: maxAge}
-	p.Spec.Respond.Headers = []v1alpha1.ResponseHeader{{Name: "X-Auth-Subject", Claim: "sub"}}
-	if len(scopes) > 0 {
-		p.Spec.Require.Scopes = &v1alpha1.ScopeRequirement{AllOf: scopes}
-	}
+	change(&p.Spec)
 	compiled, err := policy.Compile(p)
 	if err != nil {
 		tb.Fatal(err)
@@ -226,6 +241,13 @@ func facts() *token.Facts {
 	}
 }
 
+// original is the request that a gateway asks about.
+func original() *token.HTTPRequest {
+	return &token.HTTPRequest{
+		Method: http.MethodGet, Host: "orders.example.com", Target: "/orders/1?page=2", Headers: token.HTTPHeaders{"Accept": {"*/*"}},
+	}
+}
+
 // outcome is what Decide said, in a word.
 func outcome(d token.Decision, err error) string {
 	var u *token.Undecided
@@ -245,6 +267,6 @@ func outcome(d token.Decision, err error) string {
 func decide(tb testing.TB, e *Engine, policy string, tok token.Token) string {
 	tb.Helper()
 	return outcome(e.Decide(tb.Context(), token.Request{
-		ID: "d1", Surface: token.SurfaceForwardAuth, Policy: ref(policy), Token: tok, Gateway: "edge",
+		ID: "d1", Surface: token.SurfaceForwardAuth, HTTP: original(), Policy: ref(policy), Token: tok, Gateway: "edge",
 	}))
 }

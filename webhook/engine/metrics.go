@@ -28,22 +28,29 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
+	stales    *prometheus.CounterVec
+	breakers  *prometheus.GaugeVec
 	hits      prometheus.Counter
 	misses    prometheus.Counter
+	refreshes prometheus.Counter
+	// shedBudget counts questions that a namespace had no budget for.
+	shedBudget prometheus.Counter
 	// labels are those of policies; only Load touches them.
 	labels map[token.Ref]string
 }
 
 // policyCounters spare the warm path a lookup by label.
 type policyCounters struct {
-	label                            string
-	allowIntrospection, allowGateway prometheus.Counter
+	label string
+	// allows are in the order of token.Surfaces.
+	surfaces []token.Surface
+	allows   []prometheus.Counter
 }
 
 // upstreamCounters are a server's.
 type upstreamCounters struct {
-	active, inactive, refused, unsupported, unavailable, busy prometheus.Counter
-	seconds                                                   prometheus.Observer
+	active, inactive, refused, unsupported, unavailable, busy, open prometheus.Counter
+	seconds                                                         prometheus.Observer
 }
 
 func newMetrics(registerer prometheus.Registerer, age func() (time.Duration, bool), cached func() uint64) (*metrics, error) {
@@ -54,7 +61,7 @@ func newMetrics(registerer prometheus.Registerer, age func() (time.Duration, boo
 		}, []string{"surface", "policy", "verdict", "reason"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "introspection_webhook_upstream_requests_total",
-			Help: "Questions to authorization servers by outcome; busy ones waited for their turn and were never sent.",
+			Help: "Questions to authorization servers by outcome; busy ones waited for a turn in vain, open ones met an open breaker, and neither was sent.",
 		}, []string{"server", "outcome"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "introspection_webhook_upstream_duration_seconds",
@@ -68,7 +75,38 @@ func newMetrics(registerer prometheus.Registerer, age func() (time.Duration, boo
 		Help: "Lookups of facts: a hit was fresh enough for its policy, a miss asked the server or joined a question under way.",
 	}, []string{"result"})
 	m.hits, m.misses = lookups.WithLabelValues("hit"), lookups.WithLabelValues("miss")
-	snapshotAge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	cacheBytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "introspection_webhook_cache_bytes",
+		Help: "About how much memory cached facts take.",
+	}, func() float64 { return float64(cached()) })
+	m.stales = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "introspection_webhook_stale_allows_total",
+		Help: "Tokens that were judged by an answer past its freshness, in an outage of their server.",
+	}, []string{"server"})
+	m.breakers = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "introspection_webhook_breaker_open",
+		Help: "Whether an authorization server failed so often that it is spared most questions.",
+	}, []string{"server"})
+	m.refreshes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "introspection_webhook_refreshes_total",
+		Help: "Questions that were asked ahead of need, about tokens in use.",
+	})
+	m.shedBudget = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "introspection_webhook_misses_shed_total",
+		Help: "Questions that were not asked, since their namespace asked about too many bad tokens.",
+	})
+	for _, c := range []prometheus.Collector{
+		m.decisions, m.requests, m.durations, lookups, snapshotAge(age), cacheBytes, m.stales, m.breakers, m.refreshes, m.shedBudget,
+	} {
+		if err := registerer.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func snapshotAge(age func() (time.Duration, bool)) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "introspection_webhook_snapshot_age_seconds",
 		Help: "Age of the objects that decisions rest on; NaN before the first.",
 	}, func() float64 {
@@ -77,16 +115,6 @@ func newMetrics(registerer prometheus.Registerer, age func() (time.Duration, boo
 		}
 		return math.NaN()
 	})
-	cacheBytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "introspection_webhook_cache_bytes",
-		Help: "About how much memory cached facts take.",
-	}, func() float64 { return float64(cached()) })
-	for _, c := range []prometheus.Collector{m.decisions, m.requests, m.durations, lookups, snapshotAge, cacheBytes} {
-		if err := registerer.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
 }
 
 // policyLabels gives each policy its label. One that has a label of its own keeps it;
@@ -118,23 +146,19 @@ func (m *metrics) policyLabels(policies []PolicyState) map[token.Ref]string {
 }
 
 func (m *metrics) forPolicy(label string) *policyCounters {
-	allow := func(s token.Surface) prometheus.Counter {
-		return m.decisions.WithLabelValues(string(s), label, token.Allow.String(), "")
+	p := &policyCounters{label: label, surfaces: token.Surfaces()}
+	for _, s := range p.surfaces {
+		p.allows = append(p.allows, m.decisions.WithLabelValues(string(s), label, token.Allow.String(), ""))
 	}
-	return &policyCounters{
-		label:              label,
-		allowIntrospection: allow(token.SurfaceIntrospection),
-		allowGateway:       allow(token.SurfaceForwardAuth),
-	}
+	return p
 }
+
+func (m *metrics) stale(server string) prometheus.Counter { return m.stales.WithLabelValues(server) }
 
 func (m *metrics) count(req *token.Request, c *course, d *token.Decision, undecided *token.Undecided) {
 	if undecided == nil && d.Verdict == token.Allow {
-		switch req.Surface {
-		case token.SurfaceIntrospection:
-			c.policy.counters.allowIntrospection.Inc()
-		case token.SurfaceForwardAuth:
-			c.policy.counters.allowGateway.Inc()
+		if i := slices.Index(c.policy.counters.surfaces, req.Surface); i >= 0 {
+			c.policy.counters.allows[i].Inc()
 		}
 		return
 	}
@@ -151,24 +175,46 @@ func (m *metrics) count(req *token.Request, c *course, d *token.Decision, undeci
 func (m *metrics) forServer(name string) *upstreamCounters {
 	outcome := func(o string) prometheus.Counter { return m.requests.WithLabelValues(name, o) }
 	return &upstreamCounters{
-		active: outcome("active"), inactive: outcome("inactive"), refused: outcome("credentials_refused"), unsupported: outcome("unsupported_token"),
-		unavailable: outcome("unavailable"), busy: outcome("busy"),
+		active: outcome("active"), inactive: outcome("inactive"), refused: outcome(outcomeRefused), unsupported: outcome(outcomeUnsupported),
+		unavailable: outcome(outcomeUnavailable), busy: outcome("busy"), open: outcome("breaker_open"),
 		seconds: m.durations.WithLabelValues(name),
 	}
 }
 
 func (u *upstreamCounters) observe(took time.Duration, facts *token.Facts, err error) {
 	u.seconds.Observe(took.Seconds())
-	switch {
-	case errors.Is(err, introspect.ErrCredentialsRefused):
+	switch outcomeOf(err) {
+	case outcomeRefused:
 		u.refused.Inc()
-	case errors.Is(err, introspect.ErrUnsupportedToken):
+	case outcomeUnsupported:
 		u.unsupported.Inc()
-	case err != nil || facts == nil:
+	case outcomeUnavailable:
 		u.unavailable.Inc()
-	case facts.Active:
-		u.active.Inc()
 	default:
-		u.inactive.Inc()
+		if facts != nil && facts.Active {
+			u.active.Inc()
+		} else {
+			u.inactive.Inc()
+		}
 	}
+}
+
+const (
+	outcomeAnswered    = "answered"
+	outcomeRefused     = "credentials_refused"
+	outcomeUnsupported = "unsupported_token"
+	outcomeUnavailable = "unavailable"
+)
+
+// outcomeOf is a question's, in a word.
+func outcomeOf(err error) string {
+	switch {
+	case err == nil:
+		return outcomeAnswered
+	case errors.Is(err, introspect.ErrCredentialsRefused):
+		return outcomeRefused
+	case errors.Is(err, introspect.ErrUnsupportedToken):
+		return outcomeUnsupported
+	}
+	return outcomeUnavailable
 }

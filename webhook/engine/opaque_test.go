@@ -66,9 +66,9 @@ func TestOpaqueIsAsked(t *testing.T) {
 		"FiveSegments":  {"agentgateway #3064: dots do not make a JWT", token.New("a.b.c.d.e"), "Allow", 1},
 		"ThreeSegments": {"nor do two, of anything", token.New("abc.def.ghi"), "Allow", 1},
 		"JWT":           {"both forms are accepted", good(), "Allow", 1},
-		"ForeignJWT":    {"a live credential of somebody else's", jwt(map[string]any{"iss": "https://evil.example.com"}), "invalid_issuer", 0},
-		"NoIssuer":      {"a JWT, of nobody", jwt(map[string]any{"sub": "alice"}), "invalid_issuer", 0},
-		"Unsigned":      {"an empty signature makes it no opaque token", token.New(strings.TrimRight(jwt(map[string]any{"iss": "x"}).Reveal(), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")), "invalid_issuer", 0},
+		"ForeignJWT":    {"a live credential of somebody else's", unsigned(map[string]any{"iss": "https://evil.example.com"}), "invalid_issuer", 0},
+		"NoIssuer":      {"a JWT, of nobody", unsigned(map[string]any{"sub": "alice"}), "invalid_issuer", 0},
+		"Unsigned":      {"an empty signature makes it no opaque token", token.New(strings.TrimRight(unsigned(map[string]any{"iss": "x"}).Reveal(), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")), "invalid_issuer", 0},
 		"Space":         {"two tokens", token.New("opaque x"), "malformed_token", 0},
 		"NonASCII":      {"not a token's alphabet", token.New("opaqué"), "malformed_token", 0},
 		"TooLong":       {"over 16 KiB", token.New(strings.Repeat("a", token.MaxLength+1)), "malformed_token", 0},
@@ -114,7 +114,7 @@ func TestOpaqueAnswers(t *testing.T) {
 			s.answers(func(call) (int, map[string]any) { return http.StatusOK, maps.Clone(tc.answer) })
 			e := newEngine(t, Options{}, acceptsOpaque(t, s))
 			for range 2 { // cold and warm
-				d, err := e.Decide(t.Context(), token.Request{Surface: token.SurfaceForwardAuth, Policy: ref("opaque"), Token: tc.token})
+				d, err := e.Decide(t.Context(), token.Request{Surface: token.SurfaceForwardAuth, HTTP: original(), Policy: ref("opaque"), Token: tc.token})
 				want(t, tc.reason, outcome(d, err), tc.want)
 				if tc.want != "Allow" {
 					continue
@@ -163,9 +163,10 @@ func TestUnsupportedToken(t *testing.T) {
 	state.Clients[0] = clientState("orders", "s1", "current", "next")
 	e := newEngine(t, Options{}, state)
 	for form, tok := range map[string]token.Token{"JWT": good(), "opaque": token.New("opaque")} {
-		for surface, client := range map[token.Surface]token.Ref{token.SurfaceForwardAuth: {}, token.SurfaceIntrospection: ref("orders")} {
-			d, err := e.Decide(t.Context(), token.Request{Surface: surface, Policy: ref("opaque"), Client: client, Token: tok})
-			want(t, string(surface), outcome(d, err), "unsupported_token")
+		for _, req := range []token.Request{{Surface: token.SurfaceForwardAuth}, {Surface: token.SurfaceIntrospection, Client: ref("orders")}} {
+			req.HTTP, req.Policy, req.Token = original(), ref("opaque"), tok
+			d, err := e.Decide(t.Context(), req)
+			want(t, string(req.Surface), outcome(d, err), "unsupported_token")
 			if !strings.Contains(d.Message, "("+form+")") {
 				t.Errorf("message %q does not say %q", d.Message, form)
 			}

@@ -4,245 +4,134 @@
 package engine
 
 import (
-	"context"
-	"errors"
+	"encoding/json"
 	"math/rand/v2"
-	"strconv"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
-// open is an engine in a synctest bubble, where time.Now is a fake clock.
-func open(t *testing.T, f askerFunc, policies ...PolicyState) *Engine {
-	t.Helper()
-	dial, state := scripted(f, policies...)
-	return newEngine(t, Options{Clock: time.Now, Dial: dial}, state)
-}
-
-func TestOneCallForAColdToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		e := open(t, func(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-			calls++
-			time.Sleep(time.Second)
-			return facts(), nil
-		}, policyState(t, "orders", "orders", time.Minute))
-		var wg sync.WaitGroup
-		for range 64 {
-			wg.Go(func() { want(t, "each caller", decide(t, e, "orders", good()), "Allow") })
-		}
-		wg.Wait()
-		if calls != 1 {
-			t.Errorf("64 callers: got %d calls, want 1", calls)
-		}
-		e.Close()
-	})
-}
-
-// Whoever waits for a refused credential learns it once, and asks no more.
-func TestRefusedCredentialsAreNotAskedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		e := open(t, func(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-			calls++
-			time.Sleep(time.Second)
-			return nil, introspect.ErrCredentialsRefused
-		}, policyState(t, "orders", "orders", time.Minute))
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() { want(t, "each caller", decide(t, e, "orders", good()), "credentials_refused") })
-		}
-		wg.Wait()
-		if calls != 1 {
-			t.Errorf("8 callers: got %d calls, want 1", calls)
-		}
-		e.Close()
-	})
-}
-
-// A cancelled pipeline meant allow: here a deadline at any stage never does.
-func TestAuthorino649(t *testing.T) {
-	cases := map[string]struct {
-		reason     string
-		warm, busy bool
-		// took is how long the server takes; the request's end is after 1s.
-		took time.Duration
-		// ends says that the request ends as the answer comes.
-		ends bool
-	}{
-		"AlreadyOver": {reason: "on a warm hit", warm: true},
-		"InTheCall":   {reason: "while the server thinks", took: 2 * time.Second},
-		"ForATurn":    {reason: "while others ask", busy: true},
-		"AtTheAnswer": {reason: "just as the answer comes", ends: true},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				e := open(t, func(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-					time.Sleep(tc.took)
-					if tc.ends {
-						cancel()
-					}
-					return facts(), nil
-				}, policyState(t, "orders", "orders", time.Hour))
-				if tc.warm {
-					want(t, "priming", decide(t, e, "orders", good()), "Allow")
-				}
-				l := e.current.Load().links["s1"]
-				for range cap(l.slots) {
-					if tc.busy {
-						l.slots <- struct{}{}
-					}
-				}
-				if tc.warm {
-					cancel()
-				}
-				stop := time.AfterFunc(time.Second, cancel)
-				defer stop.Stop()
-				d, err := e.Decide(ctx, token.Request{Surface: token.SurfaceForwardAuth, Policy: ref("orders"), Token: good()})
-				want(t, tc.reason, outcome(d, err), "server_unavailable")
-				if d.Verdict == token.Allow || d.Headers != nil {
-					t.Errorf("%s: the decision beside the error is %+v, want the zero Decision", tc.reason, d)
-				}
-				for range len(l.slots) {
-					if tc.busy {
-						<-l.slots
-					}
-				}
-				time.Sleep(time.Minute)
-				e.Close()
-			})
-		})
-	}
-}
-
-// The limit of calls under way holds, and who waits for a turn waits no longer than
-// the call's own limit.
-func TestMaxInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		now, most := 0, 0
-		dial, state := scripted(func(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-			mu.Lock()
-			now++
-			most = max(most, now)
-			mu.Unlock()
-			time.Sleep(time.Second)
-			mu.Lock()
-			now--
-			mu.Unlock()
-			return facts(), nil
-		}, policyState(t, "orders", "orders", time.Minute))
-		state.Servers[0].MaxInFlight, state.Servers[0].Timeout = 3, 2*time.Second
-		e := newEngine(t, Options{Clock: time.Now, Dial: dial}, state)
-		got := map[string]int{}
-		var wg sync.WaitGroup
-		for i := range 20 {
-			wg.Go(func() {
-				o := decide(t, e, "orders", jwt(map[string]any{"iss": issuer, "jti": i}))
-				mu.Lock()
-				got[o]++
-				mu.Unlock()
-			})
-		}
-		wg.Wait()
-		if most != 3 || got["Allow"] < 9 || got["Allow"]+got["server_unavailable"] != 20 || got["server_unavailable"] == 0 {
-			t.Errorf("at once %d (want 3), outcomes %v", most, got)
-		}
-		e.Close()
-	})
-}
-
-func TestPanicInACall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := open(t, func(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-			panic("at the disco")
-		}, policyState(t, "orders", "orders", time.Minute))
-		want(t, "a panic is nobody's allow", decide(t, e, "orders", good()), "internal")
-		if n := len(e.current.Load().links["s1"].slots); n != 0 {
-			t.Errorf("%d turns lost", n)
-		}
-		e.Close()
-	})
-}
-
-// revocable is a server that revokes the token at a time, answers late, out of order,
-// and sometimes not at all.
-type revocable struct {
-	mu      sync.Mutex
-	random  *rand.Rand
-	revoked time.Time
-}
-
-func (s *revocable) pause(most time.Duration) {
-	s.mu.Lock()
-	d := time.Duration(s.random.Int64N(int64(most)))
-	s.mu.Unlock()
-	time.Sleep(d)
-}
-
-func (s *revocable) ask(context.Context, introspect.Credential, token.Token) (*token.Facts, error) {
-	s.pause(time.Second) // on the way there
+// subject is a token's own: what is said of one must not be said of another.
+func subject(n int, exp time.Time) *token.Facts {
 	f := facts()
-	f.Active = time.Now().Before(s.revoked)
-	s.pause(3 * time.Second) // and back
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.random.IntN(8) == 0 {
-		return nil, &introspect.Unavailable{Err: errors.New("lost")}
-	}
-	return f, nil
+	f.Subject, f.ExpiresAt = "user-"+string(rune('a'+n)), exp
+	f.Claims = map[string]json.RawMessage{"sub": json.RawMessage(`"` + f.Subject + `"`)}
+	return f
 }
 
-// The promise: T being when the server calls the token inactive, nobody allows it from
-// T + maxAge on; with maxAge 0, nobody whose request came after T.
+// span is when something holds.
+type span struct{ from, to time.Time }
+
+func (s span) holds(at time.Time) bool { return !at.Before(s.from) && at.Before(s.to) }
+
+// revocable is a server that revokes tokens at a time, of which some end before, and that is
+// down now and then.
+type revocable struct {
+	tokens  []token.Token
+	revoked []time.Time
+	exp     []time.Time
+	outages []span
+	random  *rand.Rand
+}
+
+func newRevocable(seed uint64, now time.Time) *revocable {
+	random := rand.New(rand.NewPCG(seed, 1))
+	within := func(from, to time.Duration) time.Time {
+		return now.Add(from + time.Duration(random.Int64N(int64(to-from))))
+	}
+	s := &revocable{random: random}
+	for n := range 3 {
+		s.tokens = append(s.tokens, numbered(n))
+		s.revoked = append(s.revoked, within(15*time.Second, 50*time.Second))
+		s.exp = append(s.exp, within(time.Duration(30+30*n)*time.Second, time.Duration(40+60*n)*time.Second).Truncate(time.Second))
+	}
+	for range 2 {
+		from := within(2*time.Second, 50*time.Second)
+		s.outages = append(s.outages, span{from, from.Add(time.Duration(1+random.IntN(12)) * time.Second)})
+	}
+	return s
+}
+
+func (s *revocable) say(t token.Token, at time.Time) (f *token.Facts, good bool, err error) {
+	for _, o := range s.outages {
+		if o.holds(at) {
+			return nil, false, errUnavailable
+		}
+	}
+	for n, of := range s.tokens {
+		if t == of && at.Before(s.revoked[n]) {
+			return subject(n, s.exp[n]), true, nil
+		}
+	}
+	return token.Inactive(), false, nil
+}
+
+// The promise on revocation: every allow decided at t rests on an introspection request sent
+// after t - maxAge (- staleFor in an outage). T being when the server calls the token
+// inactive, nobody allows it from T + maxAge (+ staleFor) on; with maxAge 0, nobody whose
+// request came after T. Readers of several maxAges share the facts, follow each other's
+// questions and refresh them ahead, while answers overtake each other, the server is down,
+// the breaker opens, and the objects are read again.
 func TestPromiseOnRevocation(t *testing.T) {
-	ages := []time.Duration{0, 1500 * time.Millisecond, 10 * time.Second}
-	allowed := 0
-	for seed := range uint64(24) {
+	bounds := []promised{
+		{0, 0},
+		{1500 * time.Millisecond, 0},
+		{10 * time.Second, 0},
+		{0, 5 * time.Second},
+		{2 * time.Second, 5 * time.Second},
+		{10 * time.Second, 8 * time.Second},
+	}
+	seeds := uint64(40)
+	if testing.Short() {
+		seeds = 8
+	}
+	total, seen := map[string]int{}, map[string]float64{}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
-			s := &revocable{random: rand.New(rand.NewPCG(seed, 1)), revoked: time.Now().Add(20 * time.Second)}
-			policies := make([]PolicyState, 0, len(ages))
-			for i, age := range ages {
-				policies = append(policies, policyState(t, strconv.Itoa(i), "orders", age))
+			s := newRevocable(seed, time.Now())
+			w := &witness{clock: time.Now, there: time.Second, back: 3 * time.Second, random: rand.New(rand.NewPCG(seed, 2)), say: s.say}
+			policies := make([]PolicyState, 0, len(bounds))
+			for _, b := range bounds {
+				policies = append(policies, b.policy(t))
 			}
-			e := open(t, s.ask, policies...)
-			var wg sync.WaitGroup
-			var mu sync.Mutex
-			for reader := range 9 {
-				wg.Go(func() {
-					for range 40 {
-						s.pause(2 * time.Second)
-						arrival, age := time.Now(), ages[reader%3]
-						if decide(t, e, strconv.Itoa(reader%3), good()) != "Allow" {
-							continue
-						}
-						mu.Lock()
-						allowed++
-						mu.Unlock()
-						decided := time.Now()
-						if age == 0 {
-							decided = arrival
-						}
-						if late := decided.Sub(s.revoked.Add(age)); late > 0 {
-							t.Errorf("seed %d: maxAge %s allowed %s past the bound", seed, age, late)
-						}
-					}
-				})
+			dial, state := scripted(w.ask, policies...)
+			e, registry := bubble(t, newUpstream(), func(o *Options, st *State) { o.Dial, *st = dial, state })
+			stop := time.AfterFunc(20*time.Second, func() { e.Load(state) })
+			defer stop.Stop()
+			c := crowd{bounds: bounds, tokens: append(s.tokens, numbered(99)), readers: 18, rounds: 50, pause: 2 * time.Second}
+			outcomes, allows := c.read(t, e, w, seed)
+			for _, a := range allows {
+				n := int(a.subject[len(a.subject)-1] - 'a')
+				decided := a.at
+				if a.maxAge == 0 && a.staleFor == 0 {
+					decided = a.arrival
+				}
+				if late := decided.Sub(s.revoked[n].Add(a.maxAge + a.staleFor)); late > 0 {
+					t.Errorf("seed %d: maxAge %s, staleFor %s: allowed %s past the bound", seed, a.maxAge, a.staleFor, late)
+				}
 			}
-			wg.Wait()
 			time.Sleep(time.Minute)
+			for o, n := range outcomes {
+				total[o] += n
+			}
+			for name, n := range gathered(t, registry) {
+				seen[name] += n
+			}
 			e.Close()
 		})
 	}
-	if allowed < 500 {
-		t.Errorf("only %d allows: the test shows little", allowed)
+	few := func(what string, n, least float64) {
+		if !testing.Short() && n < least {
+			t.Errorf("only %v %s: the test shows little", n, what)
+		}
 	}
+	few("allows", float64(total["Allow"]), 5000)
+	few("refusals", float64(total["inactive"]), 1000)
+	few("outages", float64(total["server_unavailable"]), 500)
+	few("hits", seen["cache_lookups_total result=hit"], 2000)
+	few("stale", seen["stale_allows_total server=corporate"], 100)
+	few("refreshes", seen["refreshes_total"], 100)
+	few("spared questions", seen["upstream_requests_total outcome=breaker_open server=corporate"], 50)
 }

@@ -45,7 +45,7 @@ func TestAudit(t *testing.T) {
 	s.inactive()
 	var log lines
 	e := newEngine(t, Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))}, one(t, s, time.Hour))
-	billing := jwt(map[string]any{"iss": issuer, "aud": "billing"})
+	billing := unsigned(map[string]any{"iss": issuer, "aud": "billing"})
 	d, err := e.Decide(t.Context(), token.Request{
 		ID: "d1", Surface: token.SurfaceIntrospection, Policy: ref("orders"), Client: ref("orders"), Token: billing,
 	})
@@ -63,7 +63,7 @@ func TestAudit(t *testing.T) {
 	delete(got[1], "message")
 	if diff := cmp.Diff([]map[string]any{{
 		"level": "INFO", "msg": "decision", "id": "d1", "surface": "introspection", "policy": "shop/orders", "generation": 7.0,
-		"client": "shop/orders", "verdict": "Deny", "reason": "inactive", "cached": false, "ageMilliseconds": 0.0,
+		"client": "shop/orders", "accepted": "orders", "verdict": "Deny", "reason": "inactive", "cached": false, "ageMilliseconds": 0.0,
 		"hint": "not active for shop.orders; its aud is billing (not verified)",
 	}, {
 		"level": "INFO", "msg": "decision", "id": "d1", "surface": "forward-auth", "policy": "shop/missing",
@@ -96,12 +96,12 @@ func TestHintIsBounded(t *testing.T) {
 	var log lines
 	e := newEngine(t, Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))}, one(t, s, time.Hour))
 	long := strings.Repeat("x", 1500)
-	decide(t, e, "orders", jwt(map[string]any{"iss": issuer, "azp": long, "aud": []string{"a\nb", long, long, long, long, long}}))
+	decide(t, e, "orders", unsigned(map[string]any{"iss": issuer, "azp": long, "aud": []string{"a\nb", long, long, long, long, long}}))
 	hint, _ := audited(t, &log)[0]["hint"].(string)
 	if len(hint) > 600 || strings.Contains(hint, "\n") || !strings.Contains(hint, "its azp is xxx") {
 		t.Errorf("hint: got %d bytes: %q", len(hint), hint)
 	}
-	decide(t, e, "orders", jwt(map[string]any{"iss": "https://evil.example.com"}))
+	decide(t, e, "orders", unsigned(map[string]any{"iss": "https://evil.example.com"}))
 	hint, _ = audited(t, &log)[1]["hint"].(string)
 	want(t, "another issuer", hint, "not of "+issuer+"; its iss is https://evil.example.com, its aud is missing (not verified)")
 }
@@ -120,10 +120,15 @@ func TestMetrics(t *testing.T) {
 	s.answers(unsupportedTokenType)
 	decide(t, e, "orders", token.New(good().Reveal()+"y"))
 	if diff := cmp.Diff(map[string]float64{
-		"cache_lookups_total result=hit":                                                                1,
-		"cache_lookups_total result=miss":                                                               3,
-		"decisions_total policy=shop/orders reason= surface=forward-auth verdict=Allow":                 2,
-		"decisions_total policy=shop/orders reason= surface=introspection verdict=Allow":                0,
+		"cache_lookups_total result=hit":                                                 1,
+		"cache_lookups_total result=miss":                                                3,
+		"decisions_total policy=shop/orders reason= surface=forward-auth verdict=Allow":  2,
+		"decisions_total policy=shop/orders reason= surface=introspection verdict=Allow": 0,
+		"decisions_total policy=shop/orders reason= surface=ext-authz verdict=Allow":     0,
+		"decisions_total policy=shop/orders reason= surface=token-review verdict=Allow":  0,
+		"misses_shed_total": 0,
+		"refreshes_total":   0,
+		"upstream_requests_total outcome=breaker_open server=corporate-s1":                              0,
 		"decisions_total policy=shop/orders reason=inactive surface=forward-auth verdict=Deny":          1,
 		"decisions_total policy=shop/orders reason=unsupported_token surface=forward-auth verdict=Deny": 1,
 		"decisions_total policy=unknown reason=no_policy surface=forward-auth verdict=Undecided":        1,

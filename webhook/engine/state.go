@@ -65,13 +65,17 @@ type ServerState struct {
 	Issuer string
 	// IntrospectionEndpoint is where it is asked.
 	IntrospectionEndpoint string
+	// JWKSURI is where its keys are (RFC 7517); empty if it publishes none.
+	JWKSURI string
+	// Algorithms and Types are the `alg` and `typ` that its JWTs may have; defaults are jwt's.
+	Algorithms, Types []string
 	// HostHeader is sent as Host; empty for the endpoint's.
 	HostHeader string
 	// CAPEM verifies it; empty for the system's authorities.
 	CAPEM []byte
 	// Timeout of a call; default 2s.
 	Timeout time.Duration
-	// MaxInFlight is how many calls may be under way; default 64.
+	// MaxInFlight is how many calls may be under way; default 128.
 	MaxInFlight int
 	// Namespaces are those whose clients may ask it.
 	Namespaces map[string]struct{}

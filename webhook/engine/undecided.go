@@ -4,12 +4,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/cache"
+	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/jwt"
 	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -48,11 +50,44 @@ func foreignPolicy(c token.Ref) *token.Undecided {
 	}
 }
 
-func policyInvalid(p *PolicyState) *token.Undecided {
+var errDuplicateIssuer = errors.New("two entries of spec.accept are of one issuer")
+
+func policyInvalid(p *PolicyState, why error) *token.Undecided {
 	return &token.Undecided{
 		Reason:  token.ReasonPolicyInvalid,
-		Message: fmt.Sprintf("TokenPolicy %s does not compile. Its condition Compiled says why.", p.Ref),
-		Err:     p.Err,
+		Message: fmt.Sprintf("TokenPolicy %s can't be asked as it is. Its conditions Compiled and ClientsReady say why.", p.Ref),
+		Err:     cmp.Or(why, p.Err),
+	}
+}
+
+func noKeys(p token.Ref, server string) *token.Undecided {
+	return &token.Undecided{
+		Reason: token.ReasonKeysUnavailable,
+		Message: fmt.Sprintf("ClusterAuthorizationServer %s publishes no keys to verify its tokens with. "+
+			"Set validation Introspect in spec.accept of TokenPolicy %s.", server, p),
+	}
+}
+
+func serviceAccountUnknown(account, p token.Ref) *token.Undecided {
+	return &token.Undecided{
+		Reason: token.ReasonCallerUnknown,
+		Message: fmt.Sprintf("ServiceAccount %s may not ask TokenPolicy %s: the policy does not list it in "+
+			"spec.surfaces.introspection.serviceAccounts, or does not exist.", account, p),
+	}
+}
+
+func surfaceNotConfigured(p token.Ref) *token.Undecided {
+	return &token.Undecided{
+		Reason:  token.ReasonSurfaceNotConfigured,
+		Message: fmt.Sprintf("TokenPolicy %s does not say how it answers here: set its spec.surfaces.", p),
+	}
+}
+
+func snapshotTooOld(limit time.Duration) *token.Undecided {
+	return &token.Undecided{
+		Reason: token.ReasonSnapshotTooOld,
+		Message: fmt.Sprintf("The webhook has not reached the Kubernetes API server for longer than %s (--max-snapshot-age), "+
+			"and does not know whether its policies still hold. Ask the platform team.", limit),
 	}
 }
 
@@ -121,33 +156,56 @@ func unrendered(err error) *token.Undecided {
 	return &token.Undecided{Reason: token.ReasonInternal, Message: "The answer could not be written: the webhook's log says more.", Err: err}
 }
 
-// failed is what a failed question means. Refused credentials are told to the controller.
-func (e *Engine) failed(ctx context.Context, c *client, err error) *token.Undecided {
-	name := c.server.Name
-	var panicError *cache.PanicError
+// failed is what a failed question means: a refusal, if it says that the token is bad; else
+// nobody could tell. Refused credentials are told to the controller.
+func (e *Engine) failed(ctx context.Context, c *course, t token.Token, err error) (*token.Decision, *token.Undecided) {
+	if refused, ok := errors.AsType[*jwt.Refused](err); ok {
+		return &token.Decision{Reason: refused.Reason, Message: refused.Message}, nil
+	}
+	if errors.Is(err, introspect.ErrUnsupportedToken) {
+		return unsupported(t), nil
+	}
+	client := c.accepted.client
+	name := client.server.Name
+	u := &token.Undecided{Reason: token.ReasonServerUnavailable, Err: err}
+	_, panicked := errors.AsType[*cache.PanicError](err)
+	_, keys := errors.AsType[*jwt.Unavailable](err)
 	switch {
 	case errors.Is(err, introspect.ErrCredentialsRefused):
-		e.hints.tell(ctx, c.Ref, HintCredentialsRefused)
-		return &token.Undecided{
-			Reason: token.ReasonCredentialsRefused,
-			Message: fmt.Sprintf("Authorization server %s refuses the credentials of IntrospectionClient %s. "+
-				"The operator puts that right: the client's conditions say how far it is.", name, c.Ref),
-			Err: err,
-		}
-	case errors.As(err, &panicError):
-		return &token.Undecided{Reason: token.ReasonInternal, Message: "A fault of the webhook: its log says more.", Err: err}
+		e.hints.tell(ctx, client.Ref, HintCredentialsRefused)
+		u.Reason = token.ReasonCredentialsRefused
+		u.Message = fmt.Sprintf("Authorization server %s refuses the credentials of IntrospectionClient %s. "+
+			"The operator puts that right: the client's conditions say how far it is.", name, client.Ref)
+	case panicked:
+		u.Reason, u.Message = token.ReasonInternal, "A fault of the webhook: its log says more."
+	case keys:
+		u.Reason = token.ReasonKeysUnavailable
+		u.Message = fmt.Sprintf("The keys of authorization server %s can't be had: try again.", name)
+	case errors.Is(err, errBudget):
+		u.Reason = token.ReasonMissBudget
+		u.Message = fmt.Sprintf("Namespace %s asked about too many tokens that were no good: try again.", c.policy.Ref.Namespace)
 	case errors.Is(err, errNoTurn):
-		return &token.Undecided{
-			Reason:  token.ReasonServerUnavailable,
-			Message: fmt.Sprintf("Too many questions to authorization server %s are under way: try again.", name),
-			Err:     err,
-		}
+		u.Reason = token.ReasonOverloaded
+		u.Message = fmt.Sprintf("Too many questions to authorization server %s are under way: try again.", name)
+	case errors.Is(err, errOpen):
+		u.Message = fmt.Sprintf("Authorization server %s gave no verdict the last times: try again.", name)
 	case ctx.Err() != nil:
-		return outOfTime(err)
+		u = outOfTime(err)
+	default:
+		u.Message = fmt.Sprintf("Authorization server %s gave no verdict: try again.", name)
 	}
-	return &token.Undecided{
-		Reason:  token.ReasonServerUnavailable,
-		Message: fmt.Sprintf("Authorization server %s gave no verdict: try again.", name),
-		Err:     err,
+	return nil, u
+}
+
+// unsupported is a refusal: the server knows no such tokens, today as tomorrow. It is neither an
+// outage nor a word about this one.
+func unsupported(t token.Token) *token.Decision {
+	form, do := "opaque", ""
+	if _, _, _, isJWT := token.Hint(t); isJWT {
+		form, do = "JWT", ": the policy needs validation Local"
+	}
+	return &token.Decision{
+		Reason:  token.ReasonUnsupportedToken,
+		Message: "The authorization server does not introspect tokens of this form (" + form + ")" + do + ".",
 	}
 }

@@ -23,12 +23,12 @@ func TestParse(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		body   string
-		want   token.Facts
+		want   *token.Facts
 	}{
 		"keycloak": {
 			"as Keycloak answers",
 			`{"exp":1700000300,"iat":1700000000,"jti":"onrtac:1","iss":"https://sso/realms/acme","aud":"orders","sub":"a-1","typ":"Bearer","azp":"web","scope":"profile orders.read","client_id":"web","username":"alice","token_type":"Bearer","active":true}`,
-			token.Facts{
+			&token.Facts{
 				Active: true, Issuer: "https://sso/realms/acme", Subject: "a-1", Username: "alice", ID: "onrtac:1", ClientID: "web",
 				TokenType: "Bearer", Type: "Bearer", Audience: []string{"orders"}, Scope: []string{"profile", "orders.read"},
 				ExpiresAt: at(1700000300), IssuedAt: at(1700000000),
@@ -37,31 +37,31 @@ func TestParse(t *testing.T) {
 		"duende": {
 			"as Duende answers: lists, access_token, no sub for machines",
 			`{"iss":"https://ids","nbf":1700000000,"iat":1700000000,"exp":1700003600,"aud":["a","b"],"scope":["x","y"],"client_id":"m","token_type":"access_token","active":true}`,
-			token.Facts{
+			&token.Facts{
 				Active: true, Issuer: "https://ids", ClientID: "m", TokenType: "access_token", Audience: []string{"a", "b"}, Scope: []string{"x", "y"},
 				ExpiresAt: at(1700003600), IssuedAt: at(1700000000), NotBefore: at(1700000000),
 			},
 		},
-		"white space":        {"JSON is JSON", " {\n \"active\" : true ,\r\n\t\"aud\" :\n [ \"a\" ] , \"exp\":  7 } \n", token.Facts{Active: true, Audience: []string{"a"}, ExpiresAt: at(7)}},
-		"azp":                {"some have no client_id", `{"active":true,"azp":"web"}`, token.Facts{Active: true, ClientID: "web"}},
-		"client_id over azp": {"client_id is RFC 7662's", `{"active":true,"azp":"web","client_id":"mobile"}`, token.Facts{Active: true, ClientID: "mobile"}},
-		"scp":                {"some have no scope", `{"active":true,"scp":["a","b"]}`, token.Facts{Active: true, Scope: []string{"a", "b"}}},
-		"scp string":         {"some have no scope", `{"active":true,"scp":"a b"}`, token.Facts{Active: true, Scope: []string{"a", "b"}}},
-		"scope over scp":     {"scope is RFC 7662's", `{"active":true,"scope":"","scp":"a"}`, token.Facts{Active: true}},
-		"scope spaces":       {"only a space separates", `{"active":true,"scope":"  a  b\tc "}`, token.Facts{Active: true, Scope: []string{"a", "b\tc"}}},
-		"cnf":                {"bound", `{"active":true,"cnf":{"jkt":"x"}}`, token.Facts{Active: true, Bound: true}},
-		"cnf odd":            {"a cnf that nobody understands binds too", `{"active":true,"cnf":[]}`, token.Facts{Active: true, Bound: true}},
-		"nulls":              {"null is unknown", `{"active":true,"cnf":null,"aud":null,"exp":null,"scope":null,"iss":null,"sub":null}`, token.Facts{Active: true}},
-		"float times":        {"RFC 7519: numbers, also non-integer", `{"active":true,"exp":1.7e9,"iat":1.5,"auth_time":0}`, token.Facts{Active: true, ExpiresAt: at(1700000000), IssuedAt: time.Unix(1, 5e8), AuthTime: at(0)}},
-		"numeric sub":        {"no judgement rests on it; the raw claim is there", `{"active":true,"sub":42}`, token.Facts{Active: true}},
-		"empty audience":     {"names nobody", `{"active":true,"aud":["",""],"scope":[""]}`, token.Facts{Active: true, Audience: []string{}, Scope: []string{}}},
-		"surrogate pair":     {"one character", `{"active":true,"sub":"\\\ud83d\ude00\\u"}`, token.Facts{Active: true, Subject: `\😀\u`}},
-		"other case":         {"ACTIVE is another member", `{"active":false,"ACTIVE":true}`, token.Facts{}},
-		"inactive":           {"as every server answers", `{"active":false}`, token.Facts{}},
-		"inactive, claims":   {"what an inactive token says is nobody's business", `{"active":false,"sub":"alice","exp":"x"}`, token.Facts{}},
-		"active string":      {"only the boolean is true", `{"active":"true"}`, token.Facts{}},
-		"active number":      {"only the boolean is true", `{"active":1}`, token.Facts{}},
-		"active null":        {"only the boolean is true", `{"active":null}`, token.Facts{}},
+		"white space":        {"JSON is JSON", " {\n \"active\" : true ,\r\n\t\"aud\" :\n [ \"a\" ] , \"exp\":  7 } \n", &token.Facts{Active: true, Audience: []string{"a"}, ExpiresAt: at(7)}},
+		"azp":                {"some have no client_id", `{"active":true,"azp":"web"}`, &token.Facts{Active: true, ClientID: "web"}},
+		"client_id over azp": {"client_id is RFC 7662's", `{"active":true,"azp":"web","client_id":"mobile"}`, &token.Facts{Active: true, ClientID: "mobile"}},
+		"scp":                {"some have no scope", `{"active":true,"scp":["a","b"]}`, &token.Facts{Active: true, Scope: []string{"a", "b"}}},
+		"scp string":         {"some have no scope", `{"active":true,"scp":"a b"}`, &token.Facts{Active: true, Scope: []string{"a", "b"}}},
+		"scope over scp":     {"scope is RFC 7662's", `{"active":true,"scope":"","scp":"a"}`, &token.Facts{Active: true}},
+		"scope spaces":       {"only a space separates", `{"active":true,"scope":"  a  b\tc "}`, &token.Facts{Active: true, Scope: []string{"a", "b\tc"}}},
+		"cnf":                {"bound", `{"active":true,"cnf":{"jkt":"x"}}`, &token.Facts{Active: true, Bound: true, JKT: "x"}},
+		"cnf odd":            {"a cnf that nobody understands binds too", `{"active":true,"cnf":[]}`, &token.Facts{Active: true, Bound: true}},
+		"nulls":              {"null is unknown", `{"active":true,"cnf":null,"aud":null,"exp":null,"scope":null,"iss":null,"sub":null}`, &token.Facts{Active: true}},
+		"float times":        {"RFC 7519: numbers, also non-integer", `{"active":true,"exp":1.7e9,"iat":1.5,"auth_time":0}`, &token.Facts{Active: true, ExpiresAt: at(1700000000), IssuedAt: time.Unix(1, 5e8), AuthTime: at(0)}},
+		"numeric sub":        {"no judgement rests on it; the raw claim is there", `{"active":true,"sub":42}`, &token.Facts{Active: true}},
+		"empty audience":     {"names nobody", `{"active":true,"aud":["",""],"scope":[""]}`, &token.Facts{Active: true, Audience: []string{}, Scope: []string{}}},
+		"surrogate pair":     {"one character", `{"active":true,"sub":"\\\ud83d\ude00\\u"}`, &token.Facts{Active: true, Subject: `\😀\u`}},
+		"other case":         {"ACTIVE is another member", `{"active":false,"ACTIVE":true}`, &token.Facts{}},
+		"inactive":           {"as every server answers", `{"active":false}`, &token.Facts{}},
+		"inactive, claims":   {"what an inactive token says is nobody's business", `{"active":false,"sub":"alice","exp":"x"}`, &token.Facts{}},
+		"active string":      {"only the boolean is true", `{"active":"true"}`, &token.Facts{}},
+		"active number":      {"only the boolean is true", `{"active":1}`, &token.Facts{}},
+		"active null":        {"only the boolean is true", `{"active":null}`, &token.Facts{}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
-			if diff := cmp.Diff(&c.want, got, sizeAside); diff != "" {
+			if diff := cmp.Diff(c.want, got, sizeAside, cmpopts.IgnoreUnexported(token.Facts{})); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 			if (got.Claims != nil) != c.want.Active {
@@ -118,7 +118,7 @@ func TestParseRefuses(t *testing.T) {
 		"aud null inside":    {"an audience is a string", `{"active":true,"aud":["canary",null]}`},
 		"scope object":       {"nonsense", `{"active":true,"scope":{"a":true}}`},
 		"scope with a space": {"our answer would make two of it", `{"active":true,"scope":["orders.read orders.admin"]}`},
-		"members":            {"tiny members grow large in memory", `{"active":true` + manyMembers(maxMembers) + `}`},
+		"members":            {"tiny members grow large in memory", `{"active":true` + manyMembers(1000) + `}`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +179,7 @@ func FuzzParse(f *testing.F) {
 		if facts.Active != (string(plain["active"]) == "true") {
 			t.Fatalf("active %t from %s", facts.Active, body)
 		}
-		if facts.Size <= 0 || len(facts.Claims) > maxMembers {
+		if facts.Size <= 0 || len(facts.Claims) > 1000 {
 			t.Fatalf("size %d, %d claims", facts.Size, len(facts.Claims))
 		}
 		for _, scope := range facts.Scope {

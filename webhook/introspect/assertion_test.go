@@ -40,21 +40,21 @@ func TestAssertionRequest(t *testing.T) {
 		// form is what goes beside token and assertion.
 		form   url.Values
 		answer string
-		want   token.Facts
+		want   *token.Facts
 	}{
 		"key": {
 			"with the client id, which some servers want",
 			introspect.Credential{ClientID: "shop.orders", Key: parseKey(t, pkcs8, "k1")},
 			url.Values{"client_id": {"shop.orders"}},
 			`{"iss":"http://127.0.0.1:5200","nbf":1795401757,"iat":1795401757,"exp":1795405357,"client_id":"web-jwt","tenant":"acme","jti":"DEC718ED36512D3B5A9CB752329BFAAB","active":true,"scope":"orders.read"}`,
-			token.Facts{Issuer: "http://127.0.0.1:5200", ClientID: "web-jwt"},
+			&token.Facts{Issuer: "http://127.0.0.1:5200", ClientID: "web-jwt"},
 		},
 		"account": {
 			"without it: Keycloak finds the client by the subject",
 			account(func(context.Context) (introspect.Secret, error) { return "a.b.c", nil }),
 			url.Values{"client_assertion": {"a.b.c"}},
 			`{"exp":1795406878,"iat":1795406278,"iss":"http://127.0.0.1:18080/realms/acme","aud":"shop.orders","typ":"Bearer","azp":"web","scope":"openid profile","client_id":"web","username":"alice","token_type":"Bearer","active":true}`,
-			token.Facts{Issuer: "http://127.0.0.1:18080/realms/acme", ClientID: "web"},
+			&token.Facts{Issuer: "http://127.0.0.1:18080/realms/acme", ClientID: "web"},
 		},
 	}
 	for name, c := range cases {

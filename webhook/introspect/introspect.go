@@ -68,7 +68,7 @@ func New(opts Options) (*Client, error) {
 	}
 	c := &Client{endpoint: opts.Endpoint, issuer: opts.Issuer, host: opts.HostHeader, timeout: opts.Timeout, clock: opts.Clock}
 	if opts.HTTPClient == nil {
-		built, err := newHTTPClient(opts.CAPEM, opts.Timeout)
+		built, err := NewHTTPClient(opts.CAPEM, opts.Timeout)
 		if err != nil {
 			return nil, err
 		}

@@ -23,8 +23,10 @@ const (
 	maxCAPEM = 256 << 10
 )
 
-// newHTTPClient has a transport of its own, over TLS 1.2 or newer.
-func newHTTPClient(caPEM []byte, timeout time.Duration) (*http.Client, error) {
+// NewHTTPClient has a transport of its own, over TLS 1.2 or newer, that verifies servers by
+// the authorities in caPEM, or by the system's if it is empty. timeout bounds a connection's
+// beginning.
+func NewHTTPClient(caPEM []byte, timeout time.Duration) (*http.Client, error) {
 	roots, err := certPool(caPEM)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func claims(answer string) map[string]json.RawMessage {
 }
 
 func input(f *token.Facts) policy.Input {
-	return policy.Input{Facts: f, Issuer: issuer, ClientID: "shop.orders", Now: now()}
+	return policy.Input{Facts: f, Issuer: issuer, ClientID: "shop.orders", Now: now(), Surface: token.SurfaceIntrospection}
 }
 
 func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
@@ -128,3 +128,77 @@ func headers(claimByName map[string]string) func(*v1alpha1.TokenPolicySpec) {
 func answers(names ...v1alpha1.ClaimName) func(*v1alpha1.TokenPolicySpec) {
 	return func(s *v1alpha1.TokenPolicySpec) { s.Respond.Claims = names }
 }
+
+// expressions of headers: name and expression by turns.
+func expressions(nameAndExpression ...string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		for pair := range slices.Chunk(nameAndExpression, 2) {
+			s.Respond.Headers = append(s.Respond.Headers, v1alpha1.ResponseHeader{Name: pair[0], Expression: pair[1]})
+		}
+	}
+}
+
+func review(username, groups string, extra ...v1alpha1.ExtraMapping) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Surfaces.TokenReview = &v1alpha1.TokenReviewSurface{Username: username, Groups: groups, Extra: extra, Audiences: []string{"https://kubernetes.default.svc", "kubernetes"}}
+	}
+}
+
+func subjects(some ...string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Accept[0].Subjects = &v1alpha1.SubjectRequirement{Allow: some}
+	}
+}
+
+func acr(some ...string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) { s.Require.ACR = &v1alpha1.ACRRequirement{Values: some} }
+}
+
+// bindings are what a token must be bound by, with the resource that DPoP needs.
+func bindings(b v1alpha1.Binding) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Require.Binding = &v1alpha1.BindingRequirement{Required: b}
+		s.Resource = &v1alpha1.Resource{Identifier: "https://orders.example.com"}
+	}
+}
+
+func callerVerifies(s *v1alpha1.TokenPolicySpec) {
+	s.Surfaces.Introspection.BoundTokens = v1alpha1.BoundTokensCallerVerifies
+}
+
+func clamped(s *v1alpha1.TokenPolicySpec) { s.Surfaces.Introspection.Exp = v1alpha1.ExpClamp }
+
+func maxAge(d time.Duration) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) { s.Freshness.MaxAge = duration(d) }
+}
+
+func stale(d *metav1.Duration) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Outage = v1alpha1.Outage{Mode: v1alpha1.OutageServeStale, StaleFor: d}
+	}
+}
+
+// local judges JWTs of the first entry here: nobody is asked.
+func local(s *v1alpha1.TokenPolicySpec) { s.Accept[0].Validation = v1alpha1.ValidationLocal }
+
+func second(client string, o v1alpha1.OpaqueTokens) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Accept = append(s.Accept, v1alpha1.AcceptedServer{ClientRef: v1alpha1.LocalReference{Name: client}, Opaque: o})
+	}
+}
+
+func resource(identifier, metadataURL string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) {
+		s.Resource = &v1alpha1.Resource{Identifier: identifier, MetadataURL: metadataURL}
+	}
+}
+
+func hosts(some ...string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) { s.Surfaces.Gateways.Hosts = some }
+}
+
+func gateways(some ...string) func(*v1alpha1.TokenPolicySpec) {
+	return func(s *v1alpha1.TokenPolicySpec) { s.Surfaces.Gateways.Names = some }
+}
+
+func preflight(s *v1alpha1.TokenPolicySpec) { s.Surfaces.Gateways.Preflight = v1alpha1.PreflightAllow }

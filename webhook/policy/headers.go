@@ -8,12 +8,21 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/google/cel-go/common/types"
+
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
+// header of an allow: of a claim, or of an expression.
+type header struct {
+	name, claim string
+	// value is nil for a claim's.
+	value *expression
+}
+
 // Headers are those of an allow: every configured one, once, in the policy's order. One
-// whose claim is unknown is empty, not left out: some gateways keep the client's own
-// where we send none (GHSA-7r4p-vjf4-gxv4).
+// whose claim is unknown, or whose expression can't be evaluated, is empty, not left out:
+// some gateways keep the client's own where we send none (GHSA-7r4p-vjf4-gxv4).
 //
 // Strings and numbers are as the server sent them, other values compact JSON. What a
 // header can't carry is percent-encoded, and so is the percent sign: a reader that
@@ -22,11 +31,53 @@ func (p *Policy) Headers(f *token.Facts) []token.Header {
 	if len(p.headers) == 0 {
 		return nil
 	}
+	var on *activation
 	headers := make([]token.Header, len(p.headers))
 	for i, h := range p.headers {
-		headers[i] = token.Header{Name: h.name, Value: headerValue(f.Claims[h.claim])}
+		headers[i].Name = h.name
+		if h.value == nil {
+			headers[i].Value = headerValue(f.Claims[h.claim])
+			continue
+		}
+		if on == nil {
+			var err error
+			if on, err = p.mapping(f); err != nil {
+				on = &activation{}
+			}
+		}
+		if on.claims != nil {
+			headers[i].Value = h.value.text(on)
+		}
 	}
 	return headers
+}
+
+// mapping is what the expressions over claims are evaluated on.
+func (p *Policy) mapping(f *token.Facts) (*activation, error) {
+	if err := p.Prepare(); err != nil {
+		return nil, err
+	}
+	return claimsOf(f)
+}
+
+// text is an expression's value as a header carries it; empty for null, for what JSON
+// does not have, and where it can't be evaluated.
+func (e *expression) text(on *activation) string {
+	value, _, err := e.eval(on)
+	if err != nil {
+		return ""
+	}
+	switch value := value.(type) {
+	case types.Null:
+		return ""
+	case types.String:
+		return percentEncode(strings.ToValidUTF8(string(value), "\ufffd"))
+	}
+	encoded, err := appendJSON(nil, value)
+	if err != nil {
+		return ""
+	}
+	return percentEncode(string(encoded))
 }
 
 // headerValue is a claim; empty for null and for what is no JSON.

@@ -4,10 +4,7 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -17,50 +14,76 @@ import (
 type Input struct {
 	// Facts are what the server said; they are not changed.
 	Facts *token.Facts
+	// Entry is the index in Entries of the one that the token belongs to.
+	Entry int
 	// Issuer is the server's: the answer's `iss`, if there is one, must be equal.
 	Issuer string
 	// ClientID is our client's id at the server: the audience if the policy names none.
 	ClientID string
 	// Now is the time of the judgement.
 	Now time.Time
+	// Surface is where it was asked.
+	Surface token.Surface
+	// HTTP is the request that a gateway asks about; nil on other surfaces.
+	HTTP *token.HTTPRequest
 }
 
 // Judge says whether a token of these facts is good. The first requirement that it does
 // not meet gives the reason; the message holds nothing that the token says. An allow
-// costs no allocation.
+// costs no allocation where there are no rules.
+//
+// On gateways a bound token passes: that possession was proved is for the caller to
+// check, on each request (RFC 8705, RFC 9449).
 //
 // A token without `exp` is not refused for that: RFC 7662 leaves it out where a server
 // has tokens without an end, and no allow outlives the answer by more than MaxAge.
 // Where that is not enough, maxTokenAge refuses tokens by `iat`.
 func (p *Policy) Judge(in Input) token.Decision {
-	if in.Facts != nil && in.Facts.Opaque && !p.opaque {
+	if d := p.judge(&in); d != nil {
+		return *d
+	}
+	return token.Decision{Verdict: token.Allow}
+}
+
+// judge is why not, or nil.
+func (p *Policy) judge(in *Input) *token.Decision {
+	if in.Entry < 0 || in.Entry >= len(p.entries) {
+		return deny(token.ReasonInvalidIssuer, "The token is of an issuer that is not accepted here.")
+	}
+	if in.Facts != nil && in.Facts.Opaque && !p.entries[in.Entry].Opaque {
 		return deny(token.ReasonMalformedToken, "The token is not a JWT.") // another policy of this client may accept it
 	}
 	if in.Facts == nil || !in.Facts.Active {
 		return deny(token.ReasonInactive, "The token is not active for this API. The authorization server does not say why.")
 	}
-	if d := p.judgeLife(&in); d.Reason != token.ReasonNone {
+	if d := p.judgeLife(in); d != nil {
 		return d
 	}
-	if d := p.judgeKind(&in); d.Reason != token.ReasonNone {
+	if d := p.judgeKind(in); d != nil {
 		return d
 	}
-	if d := p.judgeRights(&in); d.Reason != token.ReasonNone {
+	if d := p.judgeRights(in); d != nil {
 		return d
 	}
-	if d := p.judgeAges(&in); d.Reason != token.ReasonNone {
+	if d := p.judgeOrigin(in); d != nil {
 		return d
 	}
-	return token.Decision{Verdict: token.Allow}
+	if d := p.judgeAges(in); d != nil {
+		return d
+	}
+	if len(p.expressions) > 0 {
+		return p.judgeRules(in)
+	}
+	return nil
 }
 
-func deny(reason token.Reason, message string) token.Decision {
-	return token.Decision{Verdict: token.Deny, Reason: reason, Message: message}
+func deny(reason token.Reason, message string) *token.Decision {
+	return &token.Decision{Verdict: token.Deny, Reason: reason, Message: message}
 }
 
 // judgeLife: servers differ about when a token ends (Duende lets a JWT live for five
 // minutes past `exp`), so `active` does not settle it. Skew never extends `exp`.
-func (p *Policy) judgeLife(in *Input) token.Decision {
+func (p *Policy) judgeLife(in *Input) *token.Decision {
 	f, latest := in.Facts, in.Now.Add(p.skew)
 	switch {
 	case f.Issuer != "" && f.Issuer != in.Issuer:
@@ -72,34 +95,45 @@ func (p *Policy) judgeLife(in *Input) token.Decision {
 	case f.IssuedAt.After(latest):
 		return deny(token.ReasonNotYetValid, "The token was issued in the future: a clock is wrong.")
 	}
-	return token.Decision{}
+	return nil
 }
 
-// judgeKind: a token that says DPoP is bound, even if the server keeps `cnf` to itself.
-func (p *Policy) judgeKind(in *Input) token.Decision {
-	f := in.Facts
+func (p *Policy) judgeKind(in *Input) *token.Decision {
 	switch {
-	case f.Bound || strings.EqualFold(f.TokenType, "DPoP") || strings.EqualFold(f.Type, "DPoP"):
+	case bound(in.Facts) && !p.proves(in):
 		return deny(token.ReasonBoundToken, "The token is bound to a key, and its possession can't be proved here: send a token without cnf.")
-	case !p.types[typeOf(f)]:
+	case !p.binding.holds(in.Facts):
+		d := deny(token.ReasonUnboundToken, p.binding.message())
+		d.Challenge.DPoP = p.binding.dpop
+		return d
+	case !p.types[typeOf(in.Facts)]:
 		return deny(token.ReasonInvalidTokenType, "A token of this type is not accepted here. Accepted: "+p.types.String()+".")
 	}
-	return token.Decision{}
+	return nil
 }
 
-func (p *Policy) judgeRights(in *Input) token.Decision {
+func (p *Policy) judgeRights(in *Input) *token.Decision {
 	f := in.Facts
 	switch {
 	case !p.meant(in):
 		return p.denyAudience(in)
 	case !hasAll(f.Scope, p.scopes.all), len(p.scopes.any) > 0 && !hasAny(f.Scope, p.scopes.any):
 		return p.denyScope(f)
-	case p.clients != nil && (f.ClientID == "" || !slices.Contains(p.clients, f.ClientID)):
+	}
+	return nil
+}
+
+func (p *Policy) judgeOrigin(in *Input) *token.Decision {
+	f, o := in.Facts, &p.origins[in.Entry]
+	switch {
+	case o.clients != nil && (f.ClientID == "" || !slices.Contains(o.clients, f.ClientID)):
 		return deny(token.ReasonClientNotAllowed, "The token was issued to a client that is not allowed here.")
-	case p.tenant != nil && !p.tenant.holds(f.Claims[p.tenant.claim]):
+	case o.subjects != nil && (f.Subject == "" || !slices.Contains(o.subjects, f.Subject)):
+		return deny(token.ReasonSubjectNotAllowed, "The token is of a subject that is not allowed here, or names none.")
+	case o.tenant != nil && !o.tenant.holds(f.Claims[o.tenant.claim]):
 		return deny(token.ReasonTenantNotAllowed, "The token is of a tenant that is not allowed here, or names none.")
 	}
-	return token.Decision{}
+	return nil
 }
 
 // meant says that the token is meant for this API.
@@ -110,20 +144,29 @@ func (p *Policy) meant(in *Input) bool {
 	return in.ClientID != "" && slices.Contains(in.Facts.Audience, in.ClientID)
 }
 
-func (p *Policy) judgeAges(in *Input) token.Decision {
+// judgeAges: how and when the user signed in comes first, since a step-up brings a new
+// token too.
+func (p *Policy) judgeAges(in *Input) *token.Decision {
 	f := in.Facts
-	if p.maxTokenAge > 0 && (f.IssuedAt.IsZero() || in.Now.Sub(f.IssuedAt) > p.maxTokenAge+p.skew) {
+	switch {
+	case p.acr != nil && (f.ACR == "" || !slices.Contains(p.acr, f.ACR)):
+		return p.stepUp("The user must have signed in in another way: acr must be " + oneOf(p.acr) + ".")
+	case p.maxAuthAge > 0 && (f.AuthTime.IsZero() || f.AuthTime.After(in.Now.Add(p.skew)) || in.Now.Sub(f.AuthTime) > p.maxAuthAge+p.skew):
+		return p.stepUp("The user must have signed in within the last " + p.maxAuthAge.String() + ": sign in again.")
+	case p.maxTokenAge > 0 && (f.IssuedAt.IsZero() || in.Now.Sub(f.IssuedAt) > p.maxTokenAge+p.skew):
 		return deny(token.ReasonTokenTooOld, "The token was issued longer ago than "+p.maxTokenAge.String()+", or does not say when: get a new one.")
 	}
-	if p.maxAuthAge > 0 && (f.AuthTime.IsZero() || f.AuthTime.After(in.Now.Add(p.skew)) || in.Now.Sub(f.AuthTime) > p.maxAuthAge+p.skew) {
-		d := deny(token.ReasonInsufficientAuthentication, "The user must have signed in within the last "+p.maxAuthAge.String()+": sign in again.")
-		d.MaxAuthAge = p.maxAuthAge
-		return d
-	}
-	return token.Decision{}
+	return nil
 }
 
-func (p *Policy) denyAudience(in *Input) token.Decision {
+// stepUp asks for both at once: a sign-in that meets one only would be refused again.
+func (p *Policy) stepUp(message string) *token.Decision {
+	d := deny(token.ReasonInsufficientAuthentication, message)
+	d.Challenge.ACRValues, d.Challenge.MaxAge = p.acrValues, p.maxAuthAge
+	return d
+}
+
+func (p *Policy) denyAudience(in *Input) *token.Decision {
 	needed := p.audiences
 	if needed == nil {
 		needed = []string{in.ClientID}
@@ -135,7 +178,7 @@ func (p *Policy) denyAudience(in *Input) token.Decision {
 	return deny(token.ReasonInvalidAudience, lead+oneOf(needed)+".")
 }
 
-func (p *Policy) denyScope(f *token.Facts) token.Decision {
+func (p *Policy) denyScope(f *token.Facts) *token.Decision {
 	var missing []string
 	for _, scope := range p.scopes.all {
 		if !slices.Contains(f.Scope, scope) {
@@ -152,32 +195,8 @@ func (p *Policy) denyScope(f *token.Facts) token.Decision {
 		message = "The token lacks a scope: it needs " + oneOf(p.scopes.any) + "."
 	}
 	d := deny(token.ReasonInsufficientScope, message)
-	d.RequiredScope = p.scopes.sufficient
+	d.Challenge.Scope = p.scopes.sufficient
 	return d
-}
-
-// holds says that a claim is one of the tenants: a string, or a list that has one.
-func (t *tenant) holds(raw json.RawMessage) bool {
-	switch {
-	case len(raw) < 2:
-		return false
-	case raw[0] == '[':
-		var all []json.RawMessage
-		return json.Unmarshal(raw, &all) == nil && slices.ContainsFunc(all, t.is)
-	}
-	return t.is(raw)
-}
-
-// is compares a JSON string; one without escapes where it is.
-func (t *tenant) is(raw json.RawMessage) bool {
-	if len(raw) < 2 || raw[0] != '"' {
-		return false
-	}
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		var s string
-		return json.Unmarshal(raw, &s) == nil && slices.Contains(t.values, s)
-	}
-	return slices.ContainsFunc(t.values, func(value string) bool { return string(raw[1:len(raw)-1]) == value })
 }
 
 func hasAll(have, needed []string) bool {

@@ -101,6 +101,20 @@ func TestJudge(t *testing.T) {
 			func(f *token.Facts) { f.Claims = claims(`{"tenant":"\u0061cme"}`) }, token.ReasonTenantNotAllowed,
 		},
 
+		"subject":       {"listed", specs{subjects("a-1", "b")}, func(*token.Facts) {}, token.ReasonNone},
+		"other subject": {"not listed", specs{subjects("A-1", "b")}, func(*token.Facts) {}, token.ReasonSubjectNotAllowed},
+		"no subject":    {"missing denies: Duende's machine tokens have none", specs{subjects("b")}, func(f *token.Facts) { f.Subject = "" }, token.ReasonSubjectNotAllowed},
+
+		"RFC 9470: acr":       {"one of several is enough", specs{acr("silver", "gold")}, func(f *token.Facts) { f.ACR = "gold" }, token.ReasonNone},
+		"RFC 9470: other acr": {"equal, not alike", specs{acr("gold")}, func(f *token.Facts) { f.ACR = "Gold" }, token.ReasonInsufficientAuthentication},
+		"RFC 9470: no acr":    {"missing denies", specs{acr("gold")}, func(*token.Facts) {}, token.ReasonInsufficientAuthentication},
+
+		"unbound where DPoP is required": {"RFC 9449", specs{bindings("DPoP")}, func(*token.Facts) {}, token.ReasonUnboundToken},
+		"unbound where any is required":  {"either", specs{bindings("Any")}, func(*token.Facts) {}, token.ReasonUnboundToken},
+		"binding None":                   {"is no requirement", specs{bindings("None")}, func(*token.Facts) {}, token.ReasonNone},
+
+		"CVE-2026-8922": {"not-before: a token that was issued before the policy's cutoff", specs{maxTokenAge(time.Hour)}, func(f *token.Facts) { f.IssuedAt = now().Add(-2 * time.Hour) }, token.ReasonTokenTooOld},
+
 		"young token":           {"within maxTokenAge and skew", specs{maxTokenAge(30 * time.Second)}, func(*token.Facts) {}, token.ReasonNone},
 		"old token":             {"beyond both", specs{maxTokenAge(29 * time.Second)}, func(*token.Facts) {}, token.ReasonTokenTooOld},
 		"token of unknown age":  {"missing denies", specs{maxTokenAge(time.Hour)}, func(f *token.Facts) { f.IssuedAt = time.Time{} }, token.ReasonTokenTooOld},
@@ -126,19 +140,19 @@ func TestJudge(t *testing.T) {
 // fit: RFC 6750 section 3 says what error_description and scope may hold.
 func fit(t *testing.T, d token.Decision) {
 	t.Helper()
-	for _, c := range []byte(d.Message + d.RequiredScope) {
+	for _, c := range []byte(d.Message + d.Challenge.Scope) {
 		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
 			t.Errorf("byte %#x in %+v", c, d)
 		}
 	}
-	if len(d.Message) > 512 || len(d.RequiredScope) > 1024 {
-		t.Errorf("%d bytes of message and %d of scope in a header", len(d.Message), len(d.RequiredScope))
+	if len(d.Message) > 512 || len(d.Challenge.Scope) > 1024 {
+		t.Errorf("%d bytes of message and %d of scope in a header", len(d.Message), len(d.Challenge.Scope))
 	}
 }
 
 // TestFirstFailureGivesTheReason: a token that is wrong in all ways, put right one by one.
 func TestFirstFailureGivesTheReason(t *testing.T) {
-	p := compile(t, scopesAll("orders.read"), clients("web"), tenants("tenant", "acme"), maxTokenAge(time.Hour), maxAuthAge(time.Hour))
+	p := compile(t, scopesAll("orders.read"), clients("web"), subjects("a-1"), tenants("tenant", "acme"), acr("gold"), maxTokenAge(time.Hour), maxAuthAge(time.Hour), rules("claims.tenant != 'acme'"))
 	f, good := &token.Facts{
 		Issuer: "x", ExpiresAt: now().Add(-1), NotBefore: now().Add(time.Hour), Bound: true, Type: "ID",
 	}, facts()
@@ -155,10 +169,12 @@ func TestFirstFailureGivesTheReason(t *testing.T) {
 		{token.ReasonInvalidAudience, func() { f.Audience = good.Audience }},
 		{token.ReasonInsufficientScope, func() { f.Scope = good.Scope }},
 		{token.ReasonClientNotAllowed, func() { f.ClientID = good.ClientID }},
-		{token.ReasonTenantNotAllowed, func() { f.Claims = good.Claims }},
-		{token.ReasonTokenTooOld, func() { f.IssuedAt = good.IssuedAt }},
+		{token.ReasonSubjectNotAllowed, func() { f.Subject = good.Subject }},
+		{token.ReasonTenantNotAllowed, func() { f.Claims = claims(`{"tenant":"acme"}`) }},
+		{token.ReasonInsufficientAuthentication, func() { f.ACR = "gold" }},
 		{token.ReasonInsufficientAuthentication, func() { f.AuthTime = good.AuthTime }},
-		{token.ReasonNone, func() {}},
+		{token.ReasonTokenTooOld, func() { f.IssuedAt = good.IssuedAt }},
+		{token.ReasonRuleDenied, func() {}},
 	}
 	for _, step := range steps {
 		if d := p.Judge(input(f)); d.Reason != step.want {
@@ -187,23 +203,23 @@ func TestRefusalSaysWhatIsMissing(t *testing.T) {
 		want   token.Decision
 	}{
 		"scope": {"the one that is missing, and all that are needed", specs{scopesAll("orders.read", "orders.write")}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope orders.write.", RequiredScope: "orders.read orders.write",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope orders.write.", Challenge: token.Challenge{Scope: "orders.read orders.write"},
 		}},
 		"scopes": {"those that are missing", specs{scopesAll("a", "b", "c")}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scopes a, b and c.", RequiredScope: "a b c",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scopes a, b and c.", Challenge: token.Challenge{Scope: "a b c"},
 		}},
 		"any scope": {"what is enough to ask for", specs{scopesAny("a", "b")}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks a scope: it needs one of a or b.", RequiredScope: "a",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks a scope: it needs one of a or b.", Challenge: token.Challenge{Scope: "a"},
 		}},
 		"all and any": {"what is enough to ask for", specs{func(s *v1alpha1.TokenPolicySpec) {
 			s.Require.Scopes = &v1alpha1.ScopeRequirement{AllOf: []string{"orders.read"}, AnyOf: []string{"a", "b"}}
 		}}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks a scope: it needs one of a or b.", RequiredScope: "orders.read a",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks a scope: it needs one of a or b.", Challenge: token.Challenge{Scope: "orders.read a"},
 		}},
 		"all holds any": {"what is enough to ask for", specs{func(s *v1alpha1.TokenPolicySpec) {
 			s.Require.Scopes = &v1alpha1.ScopeRequirement{AllOf: []string{"b"}, AnyOf: []string{"a", "b"}}
 		}}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope b.", RequiredScope: "b",
+			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scope b.", Challenge: token.Challenge{Scope: "b"},
 		}},
 		"too many scopes": {"a header has room for so much", specs{scopesAll(long[1:]+"1", long[1:]+"2", long[1:]+"3", long[1:]+"4", long[1:]+"5")}, func(*token.Facts) {}, token.Decision{
 			Reason: token.ReasonInsufficientScope, Message: "The token lacks the scopes " + strings.Repeat(long[:64]+"..., ", 3) + long[:64] + "... and others.",
@@ -217,8 +233,28 @@ func TestRefusalSaysWhatIsMissing(t *testing.T) {
 		"type": {"what is accepted", specs{types("RefreshToken", "AccessToken")}, func(f *token.Facts) { f.Type = "ID" }, token.Decision{
 			Reason: token.ReasonInvalidTokenType, Message: "A token of this type is not accepted here. Accepted: AccessToken, RefreshToken.",
 		}},
+		"subject": {"nothing that the token says", specs{subjects("b")}, func(*token.Facts) {}, token.Decision{
+			Reason: token.ReasonSubjectNotAllowed, Message: "The token is of a subject that is not allowed here, or names none.",
+		}},
+		"RFC 9470: both": {"a step-up that brings one only would be refused again", specs{acr("silver", "gold"), maxAuthAge(time.Hour)}, func(*token.Facts) {}, token.Decision{
+			Reason: token.ReasonInsufficientAuthentication, Message: "The user must have signed in in another way: acr must be one of silver or gold.",
+			Challenge: token.Challenge{ACRValues: "silver gold", MaxAge: time.Hour},
+		}},
+		"RFC 9470: too old, with acr": {"the same the other way round", specs{acr("gold"), maxAuthAge(time.Minute)}, func(f *token.Facts) { f.ACR = "gold" }, token.Decision{
+			Reason: token.ReasonInsufficientAuthentication, Message: "The user must have signed in within the last 1m0s: sign in again.",
+			Challenge: token.Challenge{ACRValues: "gold", MaxAge: time.Minute},
+		}},
+		"RFC 9449": {"the scheme of the challenge", specs{bindings("DPoP")}, func(*token.Facts) {}, token.Decision{
+			Reason: token.ReasonUnboundToken, Message: "The token must be bound to a key by DPoP.", Challenge: token.Challenge{DPoP: true},
+		}},
+		"RFC 9449 or 8705": {"one of two schemes", specs{bindings("Any")}, func(*token.Facts) {}, token.Decision{
+			Reason: token.ReasonUnboundToken, Message: "The token must be bound to a key: by DPoP, or to a certificate.", Challenge: token.Challenge{DPoP: true},
+		}},
+		"RFC 8705": {"no scheme to name", specs{bindings("MTLS")}, func(*token.Facts) {}, token.Decision{
+			Reason: token.ReasonUnboundToken, Message: "The token must be bound to a certificate.",
+		}},
 		"RFC 9470": {"max_age for the challenge", specs{maxAuthAge(time.Minute)}, func(*token.Facts) {}, token.Decision{
-			Reason: token.ReasonInsufficientAuthentication, Message: "The user must have signed in within the last 1m0s: sign in again.", MaxAuthAge: time.Minute,
+			Reason: token.ReasonInsufficientAuthentication, Message: "The user must have signed in within the last 1m0s: sign in again.", Challenge: token.Challenge{MaxAge: time.Minute},
 		}},
 	}
 	for name, c := range cases {

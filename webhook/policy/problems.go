@@ -50,12 +50,12 @@ func quoted(s string) string {
 }
 
 // values are a copy of a list that must not be empty. check says what is wrong with one.
-func (w *problems) values(path string, all []string, check func(string) string) []string {
+func (w *problems) values(path string, all []string, most int, check func(string) string) []string {
 	switch n := len(all); {
 	case n == 0:
 		w.add(path, "is empty: it would refuse every token; name a value, or leave out the requirement")
-	case n > maxValues:
-		w.add(path, "has %d values: %d are possible", n, maxValues)
+	case n > most:
+		w.add(path, "has %d values: %d are possible", n, most)
 	}
 	for i, value := range all {
 		if problem := check(value); problem != "" {
@@ -68,6 +68,14 @@ func (w *problems) values(path string, all []string, check func(string) string) 
 	return slices.Clone(all)
 }
 
+// option is a choice of two; yes is false for the empty value.
+func (w *problems) option(path, value, no, yes string) bool {
+	if value != "" && value != no && value != yes {
+		w.add(path, "is %s: known are %s and %s", quoted(value), no, yes)
+	}
+	return value == yes
+}
+
 func notEmpty(s string) string {
 	if s == "" {
 		return "is empty: give it a value"
@@ -77,12 +85,20 @@ func notEmpty(s string) string {
 
 // scopeToken is RFC 6749 section 3.3.
 func scopeToken(s string) string {
+	if problem := printable(s); problem != "" {
+		return problem + ": list each scope by itself"
+	}
+	return ""
+}
+
+// printable may stand in a challenge's list: visible ASCII without quote and backslash.
+func printable(s string) string {
 	if s == "" {
 		return "is empty: give it a value"
 	}
 	for _, c := range []byte(s) {
 		if c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-			return fmt.Sprintf("is %s: a scope has visible ASCII characters only, no space, quote or backslash", quoted(s))
+			return fmt.Sprintf("is %s: use visible ASCII characters only, no space, quote or backslash", quoted(s))
 		}
 	}
 	return ""

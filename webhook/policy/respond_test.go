@@ -152,7 +152,115 @@ func TestBody(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, string(got)); diff != "" {
+			if diff := cmp.Diff(c.want, string(got.At(now()))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+}
+
+// TestBodyOverTime: exp Clamp is for callers that cache until exp.
+func TestBodyOverTime(t *testing.T) {
+	const start = 1_800_000_000
+	cases := map[string]struct {
+		reason       string
+		spec         specs
+		expires, iat int64
+		at           time.Time
+		want         string
+	}{
+		"token":           {reason: "its own", spec: specs{answers("iat", "exp", "sub")}, expires: start + 300, iat: start - 60, at: now(), want: `{"active":true,"token_type":"Bearer","iat":1799999940,"exp":1800000300,"sub":"a-1"}`},
+		"clamp":           {reason: "maxAge from now", spec: specs{clamped, answers("iat", "exp", "sub")}, expires: start + 300, iat: start - 60, at: now(), want: `{"active":true,"token_type":"Bearer","iat":1799999940,"exp":1800000030,"sub":"a-1"}`},
+		"clamp, later":    {reason: "from that now", spec: specs{clamped, answers("exp", "sub")}, expires: start + 300, at: now().Add(90 * time.Second), want: `{"active":true,"token_type":"Bearer","exp":1800000120,"sub":"a-1"}`},
+		"clamp, end":      {reason: "never past its own", spec: specs{clamped, answers("sub", "exp")}, expires: start + 10, at: now(), want: `{"active":true,"token_type":"Bearer","sub":"a-1","exp":1800000010}`},
+		"clamp, unknown":  {reason: "a caller without exp may cache for ever", spec: specs{clamped, answers("exp")}, at: now(), want: `{"active":true,"token_type":"Bearer","exp":1800000030}`},
+		"clamp, no exp":   {reason: "it is not asked for", spec: specs{clamped, answers("sub")}, expires: start + 300, at: now(), want: `{"active":true,"token_type":"Bearer","sub":"a-1"}`},
+		"clamp, maxAge 0": {reason: "clients break on an exp that is not after iat", spec: specs{clamped, maxAge(0), answers("iat", "exp")}, expires: start + 300, iat: start, at: now(), want: `{"active":true,"token_type":"Bearer","exp":1800000000}`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			body, err := compile(t, c.spec...).Body(facts(func(f *token.Facts) {
+				f.ExpiresAt, f.IssuedAt = instant(c.expires), instant(c.iat)
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body.At(c.at.Add(time.Hour)) // another caller's answer is not ours
+			if diff := cmp.Diff(c.want, string(body.At(c.at))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
+			}
+		})
+	}
+}
+
+func instant(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
+}
+
+// TestBodyOfBoundTokens: cnf is for a caller who said that he checks it.
+func TestBodyOfBoundTokens(t *testing.T) {
+	f := facts(func(f *token.Facts) {
+		f.Bound, f.JKT, f.Claims = true, "x", claims(`{"sub":"a-1","cnf":{ "jkt": "x" }}`)
+	})
+	for want, spec := range map[string]specs{
+		`{"active":true,"token_type":"DPoP","cnf":{"jkt":"x"},"sub":"a-1"}`: {callerVerifies, answers("sub")},
+		`{"active":true,"token_type":"DPoP","sub":"a-1"}`:                   {answers("sub")},
+	} {
+		body, err := compile(t, spec...).Body(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(body.At(now()))); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestBodyDoesNotAllocate(t *testing.T) {
+	body, err := compile(t).Body(facts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { body.At(now()) }); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestHeaderExpressions(t *testing.T) {
+	cases := map[string]struct {
+		reason, expression, want string
+	}{
+		"string":         {"as it is", "claims.sub", "a-1"},
+		"joined":         {"of several", "claims.tenant + '/' + claims.sub", "acme/a-1"},
+		"integer":        {"no float: 2^53+1", "claims.n + 0", "9007199254740993"},
+		"unsigned":       {"beyond int64", "claims.u", "18446744073709551615"},
+		"fraction":       {"a double", "claims.f / 2.0", "0.25"},
+		"boolean":        {"as JSON", "'a' in claims.l", "true"},
+		"list":           {"compact JSON, filtered", "claims.l.filter(x, x != 'b')", `["a","<c>"]`},
+		"object":         {"members in order", "{'z': 1, 'a': claims.o}", `{"a":{"x":[null,%221%22]},"z":1}`},
+		"not ASCII":      {"encoded as claims are", "'José' + claims.sub", "Jos%C3%A9a-1"},
+		"line break":     {"no second header", "'a\\r\\nX-Admin: 1'", "a%0D%0AX-Admin: 1"},
+		"null":           {"unknown", "claims.o.x[0]", ""},
+		"error":          {"unknown", "claims.other", ""},
+		"not of JSON":    {"unknown", "duration('1s')", ""},
+		"infinity":       {"unknown", "1.0 / 0.0", ""},
+		"keys":           {"JSON has strings only", "{1: 2}", ""},
+		"costs too much": {"unknown", "claims.l.map(a, claims.l.map(b, claims.l.map(c, claims.l.map(d, claims.l.map(e, claims.l))))) == []", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := compile(t, expressions("X-A", c.expression, "X-B", "claims.sub"))
+			if err := p.Prepare(); err != nil {
+				t.Fatal(err)
+			}
+			f := facts(func(f *token.Facts) {
+				f.Claims = claims(`{"sub":"a-1","tenant":"acme","n":9007199254740993,"u":18446744073709551615,"f":0.5,"l":["a","b","<c>"],"o":{"x":[null,"1"]}}`)
+			})
+			want := []token.Header{{Name: "X-A", Value: strings.ReplaceAll(c.want, "%22", `"`)}, {Name: "X-B", Value: "a-1"}}
+			if diff := cmp.Diff(want, p.Headers(f)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.reason, diff)
 			}
 		})

@@ -48,10 +48,11 @@ func typeOf(f *token.Facts) tokenType {
 	return unknownType
 }
 
-// ofTokenType reads `token_type`: Bearer (RFC 6750), and the words that servers use instead.
+// ofTokenType reads `token_type`: Bearer (RFC 6750), DPoP (RFC 9449), and the words that
+// servers use instead.
 func ofTokenType(s string) tokenType {
 	switch {
-	case s == "", strings.EqualFold(s, "Bearer"), strings.EqualFold(s, "access_token"):
+	case s == "", strings.EqualFold(s, "Bearer"), strings.EqualFold(s, "DPoP"), strings.EqualFold(s, "access_token"):
 		return accessToken
 	case strings.EqualFold(s, "id_token"):
 		return idToken
@@ -64,7 +65,7 @@ func ofTokenType(s string) tokenType {
 // ofType reads `typ`: Keycloak's own (Bearer, ID, Refresh, Offline) or a media type.
 func ofType(s string) tokenType {
 	switch {
-	case s == "", strings.EqualFold(s, "Bearer"), strings.EqualFold(s, "JWT"),
+	case s == "", strings.EqualFold(s, "Bearer"), strings.EqualFold(s, "DPoP"), strings.EqualFold(s, "JWT"),
 		strings.EqualFold(s, "at+jwt"), strings.EqualFold(s, "application/at+jwt"):
 		return accessToken
 	case strings.EqualFold(s, "ID"):

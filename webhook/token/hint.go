@@ -4,6 +4,7 @@
 package token
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -26,14 +27,14 @@ func Hint(t Token) (iss, azp string, aud []string, ok bool) {
 	if !found || header == "" || payload == "" || strings.IndexByte(signature, '.') >= 0 {
 		return "", "", nil, false
 	}
-	if _, ok := object(header); !ok {
+	if !isObject(header) {
 		return "", "", nil, false
 	}
 	claims, ok := object(payload)
 	if !ok {
 		return "", "", nil, false
 	}
-	return text(claims["iss"]), text(claims["azp"]), list(claims["aud"]), true
+	return unquote(claims["iss"]), unquote(claims["azp"]), list(claims["aud"]), true
 }
 
 // object is a base64url segment that holds a JSON object. Members are found by their
@@ -50,18 +51,15 @@ func object(segment string) (map[string]json.RawMessage, bool) {
 	return members, true
 }
 
-// text is a JSON string, or empty.
-func text(raw json.RawMessage) string {
-	var s string
-	if len(raw) == 0 || json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
+// isObject says whether a base64url segment holds a JSON object, whatever is in it.
+func isObject(segment string) bool {
+	decoded, err := base64.RawURLEncoding.DecodeString(segment)
+	return err == nil && json.Valid(decoded) && bytes.HasPrefix(bytes.TrimLeft(decoded, " \t\r\n"), []byte("{"))
 }
 
 // list is a JSON list of strings, or a string as a list of one.
 func list(raw json.RawMessage) []string {
-	if s := text(raw); s != "" {
+	if s := unquote(raw); s != "" {
 		return []string{s}
 	}
 	var all []string

@@ -6,7 +6,6 @@
 package token
 
 import (
-	"encoding/json"
 	"log/slog"
 	"time"
 )
@@ -49,6 +48,28 @@ const (
 	SurfaceIntrospection Surface = "introspection"
 	// SurfaceForwardAuth is HTTP forward-auth.
 	SurfaceForwardAuth Surface = "forward-auth"
+	// SurfaceExtAuthz is Envoy's ext_authz v3 over gRPC.
+	SurfaceExtAuthz Surface = "ext-authz"
+	// SurfaceTokenReview is Kubernetes' TokenReview.
+	SurfaceTokenReview Surface = "token-review"
+)
+
+// Surfaces are all of them.
+func Surfaces() []Surface {
+	return []Surface{SurfaceIntrospection, SurfaceForwardAuth, SurfaceExtAuthz, SurfaceTokenReview}
+}
+
+// OnGateway says that a gateway asks, about an HTTP request, and sets headers.
+func (s Surface) OnGateway() bool { return s == SurfaceForwardAuth || s == SurfaceExtAuthz }
+
+// Scheme is the authentication scheme that a token was sent with.
+type Scheme uint8
+
+const (
+	// SchemeBearer is RFC 6750.
+	SchemeBearer Scheme = iota
+	// SchemeDPoP is RFC 9449 section 7.1.
+	SchemeDPoP
 )
 
 // Request asks whether a token is good for a policy.
@@ -61,10 +82,48 @@ type Request struct {
 	Policy Ref
 	// Token in question.
 	Token Token
-	// Client is the IntrospectionClient that the caller proved to be (RFC 7662); zero on gateways.
+	// Scheme that it was sent with.
+	Scheme Scheme
+	// Client is the IntrospectionClient that the caller proved to be (RFC 7662); zero on other surfaces.
 	Client Ref
+	// ServiceAccount is the one that the caller proved to be (RFC 7662); zero if it is a Client, and on other surfaces.
+	ServiceAccount Ref
 	// Gateway is the declared gateway that asks; empty on other surfaces.
 	Gateway string
+	// Audiences are those that the API server asked for (TokenReview); nil on other surfaces.
+	Audiences []string
+	// HTTP is the request that a gateway asks about; nil on other surfaces.
+	HTTP *HTTPRequest
+}
+
+// HTTPRequest is the request that a user sent to a gateway, as the gateway tells it.
+type HTTPRequest struct {
+	// Method, for example GET; empty if the gateway does not tell it.
+	Method string
+	// Host is the authority that the user called, with a port if there was one; empty if
+	// the gateway does not tell it.
+	Host string
+	// Target is the raw path and query, as sent: nothing is decoded or cleaned.
+	Target string
+	// Headers are those that the gateway shows; never nil.
+	Headers Headers
+	// Proofs are the values of the DPoP headers (RFC 9449 section 4.1); one is right.
+	Proofs []string
+	// Certificate is the SHA-256 of the user's TLS certificate (DER), from where the
+	// gateway's declaration says; nil if there was none.
+	Certificate *[32]byte
+}
+
+// Headers are those of an HTTPRequest. Names are compared without case.
+type Headers interface {
+	// Values are those of a header, in their order; nil if it is not there.
+	Values(name string) []string
+	// Each calls yield with every name, as sent, and its values, until it returns false.
+	Each(yield func(name string, values []string) bool)
+	// Odd is the first of names that the request tries to set or to remove behind the
+	// gateway's back: by another spelling (see IsAlias), or as an option of Connection.
+	// Empty if there is none.
+	Odd(names []string) string
 }
 
 // Verdict is what becomes of a request. The zero value is Deny.
@@ -84,74 +143,6 @@ func (v Verdict) String() string {
 	}
 	return "Deny"
 }
-
-// Reason names why a token was refused, or why nobody could tell. Bounded: it is
-// a metric label.
-type Reason string
-
-// Reasons of a refusal.
-const (
-	// ReasonNone is the reason of an allow.
-	ReasonNone Reason = ""
-	// ReasonMissingToken: the request carries no token.
-	ReasonMissingToken Reason = "missing_token"
-	// ReasonInvalidRequest: two tokens, another scheme than Bearer, an alias of an identity header.
-	ReasonInvalidRequest Reason = "invalid_request"
-	// ReasonMalformedToken: no accepted server issues tokens of this form.
-	ReasonMalformedToken Reason = "malformed_token"
-	// ReasonUnsupportedToken: the server does not introspect tokens of this form.
-	ReasonUnsupportedToken Reason = "unsupported_token"
-	// ReasonInactive: the server says that the token is not active for this client, and not why.
-	ReasonInactive Reason = "inactive"
-	// ReasonInvalidIssuer: another issuer.
-	ReasonInvalidIssuer Reason = "invalid_issuer"
-	// ReasonExpired: past `exp`.
-	ReasonExpired Reason = "expired"
-	// ReasonNotYetValid: before `nbf`, or issued in the future.
-	ReasonNotYetValid Reason = "not_yet_valid"
-	// ReasonInvalidTokenType: an ID token, a refresh token.
-	ReasonInvalidTokenType Reason = "invalid_token_type"
-	// ReasonInvalidAudience: `aud` is missing or names none of the required.
-	ReasonInvalidAudience Reason = "invalid_audience"
-	// ReasonInsufficientScope: a scope is missing.
-	ReasonInsufficientScope Reason = "insufficient_scope"
-	// ReasonClientNotAllowed: issued to a client that the policy does not list.
-	ReasonClientNotAllowed Reason = "client_not_allowed"
-	// ReasonTenantNotAllowed: of a tenant that the policy does not list.
-	ReasonTenantNotAllowed Reason = "tenant_not_allowed"
-	// ReasonTokenTooOld: issued longer ago than maxTokenAge.
-	ReasonTokenTooOld Reason = "token_too_old"
-	// ReasonInsufficientAuthentication: the user signed in longer ago than maxAuthAge (RFC 9470).
-	ReasonInsufficientAuthentication Reason = "insufficient_user_authentication"
-	// ReasonBoundToken: bound to a key by `cnf`, and nobody proved possession of it.
-	ReasonBoundToken Reason = "bound_token"
-)
-
-// Reasons why nobody could tell.
-const (
-	// ReasonNoPolicy: there is no such policy.
-	ReasonNoPolicy Reason = "no_policy"
-	// ReasonPolicyInvalid: the policy does not compile.
-	ReasonPolicyInvalid Reason = "policy_invalid"
-	// ReasonClientNotReady: the policy's client does not exist or is not Verified yet.
-	ReasonClientNotReady Reason = "client_not_ready"
-	// ReasonAccessWithdrawn: the namespace may not use the server any more.
-	ReasonAccessWithdrawn Reason = "access_withdrawn"
-	// ReasonServerUnavailable: the server gave no verdict.
-	ReasonServerUnavailable Reason = "server_unavailable"
-	// ReasonCredentialsRefused: the server refused our credentials.
-	ReasonCredentialsRefused Reason = "credentials_refused"
-	// ReasonAnswerTooOld: the answer took longer than freshness.maxAge.
-	ReasonAnswerTooOld Reason = "answer_too_old"
-	// ReasonResponseTooLarge: the headers are larger than the gateway takes.
-	ReasonResponseTooLarge Reason = "response_too_large"
-	// ReasonNotStarted: there is no snapshot yet.
-	ReasonNotStarted Reason = "not_started"
-	// ReasonCallerUnknown: the gateway that asks is not one that the platform declared.
-	ReasonCallerUnknown Reason = "caller_unknown"
-	// ReasonInternal: a fault of ours.
-	ReasonInternal Reason = "internal"
-)
 
 // Undecided is the error of a request that nobody could tell anything about. It
 // is answered 503, never as a refusal, and never cached.
@@ -180,44 +171,37 @@ type Decision struct {
 	Reason  Reason
 	// Message is the reason in words, fit for error_description (RFC 6750 section 3).
 	Message string
-	// RequiredScope is what a token must have, space-delimited, with ReasonInsufficientScope.
-	RequiredScope string
-	// MaxAuthAge is the policy's, with ReasonInsufficientAuthentication (RFC 9470 max_age).
-	MaxAuthAge time.Duration
-	// Headers are all configured headers, on an allow of SurfaceForwardAuth.
+	// Challenge says what a better token would have, on a Deny.
+	Challenge Challenge
+	// Headers are all configured headers, on an allow of a gateway's surface.
 	Headers []Header
 	// Body is the RFC 7662 answer, on an allow of SurfaceIntrospection.
 	Body []byte
+	// User is who the token is of, on an allow of SurfaceTokenReview.
+	User *User
+}
+
+// Challenge is what a WWW-Authenticate header says beside error and error_description.
+type Challenge struct {
+	// Scope is what a token must have, space-delimited, with ReasonInsufficientScope (RFC 6750 section 3).
+	Scope string
+	// ACRValues are what would do, space-delimited, and MaxAge how old a sign-in may be, with
+	// ReasonInsufficientAuthentication (RFC 9470 section 3); empty and 0 if not required.
+	ACRValues string
+	MaxAge    time.Duration
+	// ResourceMetadata is the URL of the resource's metadata (RFC 9728 section 5.1), or empty.
+	ResourceMetadata string
+	// DPoP says that the scheme is to be DPoP (RFC 9449 section 7.1).
+	DPoP bool
+}
+
+// User is who a token is of to the API server, without the platform's prefixes.
+type User struct {
+	Username  string
+	Groups    []string
+	Extra     map[string][]string
+	Audiences []string
 }
 
 // Header is a header of an allow. An unknown claim has an empty value.
 type Header struct{ Name, Value string }
-
-// Facts are what an authorization server said about a token, normalised. What it
-// did not say is zero: unknown, not empty.
-type Facts struct {
-	// Active is true only for the boolean true.
-	Active bool
-	// Issuer, Subject, Username and ID are `iss`, `sub`, `username` and `jti`.
-	Issuer, Subject, Username, ID string
-	// ClientID is `client_id`, else `azp`.
-	ClientID string
-	// TokenType is `token_type` as the server said it (Bearer, DPoP, access_token), may be empty.
-	TokenType string
-	// Type is `typ` as the server said it (Bearer, ID, Refresh, Offline, at+jwt), may be empty.
-	Type string
-	// Audience is `aud`; a single string is a list of one.
-	Audience []string
-	// Scope is `scope` split at spaces, or a list, or `scp`.
-	Scope []string
-	// ExpiresAt, IssuedAt, NotBefore and AuthTime are `exp`, `iat`, `nbf` and `auth_time`; zero if absent.
-	ExpiresAt, IssuedAt, NotBefore, AuthTime time.Time
-	// Bound says that there is a `cnf` (RFC 7800).
-	Bound bool
-	// Opaque says that the token is no JWT. It is seen, not said.
-	Opaque bool
-	// Claims are all members as the server sent them; of an opaque token always with `iss`.
-	Claims map[string]json.RawMessage
-	// Size is about how many bytes the facts occupy.
-	Size int
-}

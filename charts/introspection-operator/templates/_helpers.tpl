@@ -29,6 +29,14 @@ app.kubernetes.io/component: {{ . }}
 {{ .Values.webhook.authorizeURL | default (printf "https://webhook.%s.svc:9443" .Values.namespaces.webhook) }}
 {{- end }}
 
+{{- define "introspection.extAuthzAddress" -}}
+{{ .Values.webhook.extAuthzAddress | default (printf "webhook.%s.svc:9444" .Values.namespaces.webhook) }}
+{{- end }}
+
+{{- define "introspection.tokenReviewURL" -}}
+{{ .Values.webhook.tokenReviewURL | default (printf "https://webhook.%s.svc:7443" .Values.namespaces.webhook) }}
+{{- end }}
+
 {{/* Where pods go: (dict of a component's values). */}}
 {{- define "introspection.scheduling" -}}
 {{- with .priorityClassName }}
@@ -56,6 +64,22 @@ gateways:
   - {{ omit . "namespaceSelector" "podSelector" | toYaml | nindent 4 | trim }}
 {{- end }}
 {{- else }} []
+{{- end }}
+{{- with .Values.webhook.tokenReview }}
+tokenReview:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The peers of a NetworkPolicy for gateways: (list of gateways). */}}
+{{- define "introspection.gatewayPeers" -}}
+{{- range . }}
+- namespaceSelector:
+    {{- toYaml .namespaceSelector | nindent 4 }}
+  {{- with .podSelector }}
+  podSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

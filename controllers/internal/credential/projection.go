@@ -68,6 +68,12 @@ type WebhookServer struct {
 	CA string `json:"ca,omitempty"`
 	// Timeout of one call.
 	Timeout time.Duration `json:"timeout"`
+	// JWKSURI is where the server's signing keys are (RFC 7517); empty where it publishes none.
+	JWKSURI string `json:"jwksURI,omitempty"`
+	// Algorithms that its access tokens may be signed with (RFC 7518); empty means every asymmetric one.
+	Algorithms []string `json:"algorithms,omitempty"`
+	// Types are what `typ` of their header may be, for example at+jwt (RFC 9068).
+	Types []string `json:"types,omitempty"`
 	// Namespaces that may use the server.
 	Namespaces []string `json:"namespaces"`
 }

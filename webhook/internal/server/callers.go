@@ -12,31 +12,33 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
 // maxIntermediates bounds what a stranger's chain costs.
 const maxIntermediates = 4
 
-// Kind of a gateway: it decides which headers tell the original request.
-type Kind string
+// HeaderGateway carries the ServiceAccount token of a gateway that proves itself by one.
+const HeaderGateway = "Introspection-Gateway"
 
-const (
-	// Nginx tells it in X-Original-URL and X-Original-Method, as its configuration sets them.
-	Nginx Kind = "Nginx"
-	// Traefik tells it in X-Forwarded-Method, -Proto, -Host and -Uri.
-	Traefik Kind = "Traefik"
-)
+// ServiceAccountFunc verifies a ServiceAccount's token for an audience, exactly. An error
+// means that it proves nothing.
+type ServiceAccountFunc func(ctx context.Context, t token.Token, audience string) (token.Ref, error)
 
-// Gateway that the platform declared.
-type Gateway struct {
-	// Name in logs.
-	Name string
-	// Kind of it.
-	Kind Kind
-
-	san     string // DNS name or URI in its certificate, exactly
-	cas     []*x509.Certificate
-	trusted bool
+// CallersOptions of NewCallers. Clock is required.
+type CallersOptions struct {
+	// Gateways that ParseConfig returned.
+	Gateways []Gateway
+	// Kinds are those that the port speaks to: Kind.OverHTTP or Kind.OverGRPC; nil for all.
+	// A gateway of another kind is nobody there.
+	Kinds func(Kind) bool
+	// ServiceAccount verifies tokens; nil if nobody can.
+	ServiceAccount ServiceAccountFunc
+	// Audience that such a token must have: the URL of this port, as the platform's users know it.
+	Audience string
+	// Clock is the time.
+	Clock func() time.Time
 }
 
 // Callers tells which gateway sent a request. It knows those that were declared, and by
@@ -44,6 +46,9 @@ type Gateway struct {
 type Callers struct {
 	declared []declared
 	trusted  *Gateway
+	accounts map[token.Ref]*Gateway
+	verify   ServiceAccountFunc
+	audience string
 	clock    func() time.Time
 }
 
@@ -53,74 +58,129 @@ type declared struct {
 	roots *x509.CertPool
 }
 
-// NewCallers knows gateways that ParseGateways returned.
-func NewCallers(gateways []Gateway, clock func() time.Time) *Callers {
-	c := &Callers{clock: clock}
-	for i := range gateways {
-		g := &gateways[i]
-		if g.trusted {
+// NewCallers knows the gateways of the options.
+func NewCallers(opts CallersOptions) *Callers {
+	c := &Callers{
+		accounts: map[token.Ref]*Gateway{}, verify: opts.ServiceAccount, audience: opts.Audience, clock: opts.Clock,
+	}
+	for i := range opts.Gateways {
+		g := &opts.Gateways[i]
+		switch {
+		case opts.Kinds != nil && !opts.Kinds(g.Kind):
+		case g.trusted:
 			c.trusted = g
-			continue
+		case g.serviceAccount != token.Ref{}:
+			c.accounts[g.serviceAccount] = g
+		default:
+			c.declared = append(c.declared, declared{Gateway: g, roots: pool(g.cas)})
 		}
-		roots := x509.NewCertPool()
-		for _, ca := range g.cas {
-			roots.AddCert(ca)
-		}
-		c.declared = append(c.declared, declared{Gateway: g, roots: roots})
 	}
 	return c
 }
 
-// Identify is the gateway that sent the request. The certificate is verified once a
-// connection, and has to be valid at each request: connections outlive certificates.
-func (c *Callers) Identify(r *http.Request) (*Gateway, bool) {
-	conn, ok := r.Context().Value(connKey{}).(*connection)
-	if !ok {
-		conn = &connection{}
-	}
-	conn.once.Do(func() { conn.gateway, conn.until = c.verify(r) })
-	switch {
-	case conn.gateway == nil:
-		return nil, false
-	case conn.gateway.trusted:
-		return conn.gateway, true
-	case c.clock().After(conn.until):
-		return nil, false
-	}
-	return conn.gateway, true
+// Peer is the other end of a connection, as it shows itself.
+type Peer struct {
+	// Certificates of its TLS handshake, its own first; none if it showed none.
+	Certificates []*x509.Certificate
+	// Tokens are the values of HeaderGateway; at most one proves anything.
+	Tokens []string
+	// Connection remembers whom its certificate makes it; nil for no memory.
+	Connection *Connection
 }
 
-// verify is the gateway of a connection, and how long its certificate is valid. Who
-// shows a certificate is what it says, never the trusted one.
-func (c *Callers) verify(r *http.Request) (*Gateway, time.Time) {
+// Connection remembers who is at its other end: chains are verified once. The zero value
+// is a new one.
+type Connection struct {
+	once    sync.Once
+	gateway *Gateway
+	until   time.Time
+}
+
+// Identify is the gateway that sent the request.
+func (c *Callers) Identify(r *http.Request) (*Gateway, bool) {
 	if r.TLS == nil {
-		return nil, time.Time{}
+		return nil, false
 	}
-	if len(r.TLS.PeerCertificates) == 0 {
-		return c.trusted, time.Time{}
+	p := Peer{Certificates: r.TLS.PeerCertificates, Tokens: r.Header[HeaderGateway]}
+	if len(p.Certificates) > 0 {
+		p.Connection, _ = r.Context().Value(connKey{}).(*Connection)
 	}
-	leaf, rest := r.TLS.PeerCertificates[0], r.TLS.PeerCertificates[1:]
-	if len(rest) > maxIntermediates {
-		return nil, time.Time{}
+	g, _, ok := c.IdentifyPeer(r.Context(), &p)
+	return g, ok
+}
+
+// IdentifyPeer is the gateway at the other end of a TLS connection, and until when its
+// certificate is valid; zero if it proved itself otherwise. The certificate has to be
+// valid at each request: connections outlive certificates. Who shows a certificate is
+// what it says and nothing else, then who shows a token; the trusted one shows nothing,
+// or its users could be another by a header of theirs.
+func (c *Callers) IdentifyPeer(ctx context.Context, p *Peer) (gateway *Gateway, until time.Time, ok bool) {
+	switch {
+	case len(p.Certificates) > 0:
+		if conn := p.Connection; conn != nil {
+			conn.once.Do(func() { conn.gateway, conn.until = c.byCertificate(p.Certificates) })
+			gateway, until = conn.gateway, conn.until
+		} else {
+			gateway, until = c.byCertificate(p.Certificates)
+		}
+		if gateway == nil || c.clock().After(until) {
+			return nil, time.Time{}, false
+		}
+		return gateway, until, true
+	case len(p.Tokens) > 0:
+		gateway = c.byToken(ctx, p.Tokens)
+	default:
+		gateway = c.trusted
 	}
-	intermediates := x509.NewCertPool()
-	for _, cert := range rest {
-		intermediates.AddCert(cert)
+	return gateway, time.Time{}, gateway != nil
+}
+
+func (c *Callers) byToken(ctx context.Context, tokens []string) *Gateway {
+	raw := only(tokens)
+	if c.verify == nil || len(c.accounts) == 0 || raw == "" || len(raw) > token.MaxLength {
+		return nil
 	}
+	account, err := c.verify(ctx, token.New(raw), c.audience)
+	if err != nil {
+		return nil
+	}
+	return c.accounts[account]
+}
+
+// byCertificate is the gateway that shows a chain, and how long that is valid.
+func (c *Callers) byCertificate(shown []*x509.Certificate) (*Gateway, time.Time) {
 	for i := range c.declared {
 		d := &c.declared[i]
-		if !names(leaf, d.san) {
+		if !names(shown[0], d.san) {
 			continue
 		}
-		chains, err := leaf.Verify(x509.VerifyOptions{
-			Roots: d.roots, Intermediates: intermediates, CurrentTime: c.clock(),
-			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		})
-		if err == nil {
-			return d.Gateway, longest(chains)
+		if until, ok := verify(shown, d.roots, c.clock()); ok {
+			return d.Gateway, until
 		}
 	}
 	return nil, time.Time{}
+}
+
+// verify says whether a chain ends in one of the roots, and how long it is valid.
+func verify(shown []*x509.Certificate, roots *x509.CertPool, now time.Time) (time.Time, bool) {
+	if len(shown)-1 > maxIntermediates {
+		return time.Time{}, false
+	}
+	chains, err := shown[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: pool(shown[1:]), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return time.Time{}, false
+	}
+	return longest(chains), true
+}
+
+func pool(certs []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, cert := range certs {
+		p.AddCert(cert)
+	}
+	return p
 }
 
 // names says whether a certificate has a DNS name or URI, byte for byte: a wildcard in
@@ -147,16 +207,9 @@ func longest(chains [][]*x509.Certificate) time.Time {
 	return last
 }
 
-// connection remembers who is at its other end.
-type connection struct {
-	once    sync.Once
-	gateway *Gateway
-	until   time.Time
-}
-
 type connKey struct{}
 
 // connContext gives a connection its memory. The handshake comes later.
 func connContext(ctx context.Context, _ net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, &connection{})
+	return context.WithValue(ctx, connKey{}, &Connection{})
 }

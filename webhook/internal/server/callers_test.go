@@ -26,11 +26,20 @@ func gateways(t *testing.T, edge, mesh *authority, trusted bool) []server.Gatewa
 	if trusted {
 		config += "- name: inner\n  kind: Traefik\n  authenticate: {network: Trusted}\n"
 	}
-	parsed, err := server.ParseGateways([]byte(config))
+	return parsed(t, config)
+}
+
+func parsed(t *testing.T, config string) []server.Gateway {
+	t.Helper()
+	c, err := server.ParseConfig([]byte(config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parsed
+	return c.Gateways
+}
+
+func callers(gateways []server.Gateway, clock func() time.Time) *server.Callers {
+	return server.NewCallers(server.CallersOptions{Gateways: gateways, Clock: clock})
 }
 
 // named answers who called.
@@ -90,8 +99,7 @@ func TestCVE202640575OnlyDeclaredGateways(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			callers := server.NewCallers(gateways(t, edge, mesh, c.trusted), time.Now)
-			f := serve(t, named(callers), func(o *server.Options) { o.ClientCertificates = true })
+			f := serve(t, named(callers(gateways(t, edge, mesh, c.trusted), time.Now)), func(o *server.Options) { o.ClientCertificates = true })
 			for _, over := range []bool{false, true} {
 				resp, _ := get(t, f.client(t, over, c.show...), f.url("/authorize/a/b"), nil)
 				if got := resp.Header.Get("X-Gateway"); got != c.want {
@@ -101,7 +109,7 @@ func TestCVE202640575OnlyDeclaredGateways(t *testing.T) {
 		})
 	}
 	t.Run("default config", func(t *testing.T) {
-		f := serve(t, named(server.NewCallers(nil, time.Now)), func(o *server.Options) { o.ClientCertificates = true })
+		f := serve(t, named(callers(nil, time.Now)), func(o *server.Options) { o.ClientCertificates = true })
 		if resp, _ := get(t, f.client(t, false), f.url("/authorize/a/b"), nil); resp.Header.Get("X-Gateway") != "" {
 			t.Errorf("a direct caller is %q", resp.Header.Get("X-Gateway"))
 		}
@@ -113,8 +121,7 @@ func TestCertificateExpiresInConnection(t *testing.T) {
 	edge := newAuthority(t)
 	var late atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
-	callers := server.NewCallers(gateways(t, edge, newAuthority(t), true), clock)
-	f := serve(t, named(callers), func(o *server.Options) { o.ClientCertificates = true })
+	f := serve(t, named(callers(gateways(t, edge, newAuthority(t), true), clock)), func(o *server.Options) { o.ClientCertificates = true })
 	client := f.client(t, false, edge.issue(t, "nginx.edge.svc", nil))
 	resp, _ := get(t, client, f.url("/authorize/a/b"), nil)
 	if got := resp.Header.Get("X-Gateway"); got != "edge" {

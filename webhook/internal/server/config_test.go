@@ -20,7 +20,7 @@ func indented(text string) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
 }
 
-func TestParseGateways(t *testing.T) {
+func TestParseConfig(t *testing.T) {
 	ca := newAuthority(t)
 	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.issue(t, "leaf", nil).Certificate[0]})
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("canary-key")})
@@ -57,8 +57,8 @@ func TestParseGateways(t *testing.T) {
 		"no name":         {"logs show it", list("- kind: Nginx\n  authenticate: {network: Trusted}\n"), nil, "name is lower-case letters"},
 		"bad name":        {"logs show it", list(gateway("A b", "{network: Trusted}")), nil, "name is lower-case letters"},
 		"duplicate name":  {"which one is it?", list(gateway("a", byCA), gateway("a", "{network: Trusted}")), nil, "there is another of that name"},
-		"no kind":         {"its headers are not guessed", list("- name: a\n  authenticate: {network: Trusted}\n"), nil, "it is Nginx or Traefik"},
-		"unknown kind":    {"its headers are not guessed", list("- name: a\n  kind: Caddy\n  authenticate: {network: Trusted}\n"), nil, `kind "Caddy" is not known`},
+		"no kind":         {"its headers are not guessed", list("- name: a\n  authenticate: {network: Trusted}\n"), nil, "it is Nginx, Traefik, Caddy, EnvoyHTTP or EnvoyGRPC"},
+		"unknown kind":    {"its headers are not guessed", list("- name: a\n  kind: HAProxy\n  authenticate: {network: Trusted}\n"), nil, `kind "HAProxy" is not known`},
 		"two trusted":     {"connections without a certificate are one", list(gateway("a", "{network: Trusted}"), gateway("b", "{network: Trusted}")), nil, "at most one can be"},
 		"nothing to show": {"anybody could be it", list("- name: a\n  kind: Nginx\n"), nil, "authenticate is missing"},
 		"no SAN":          {"whoever has a certificate of that CA would be it", list(gateway("a", "\n      clientCA: "+text)), nil, "certificateSAN is missing"},
@@ -72,11 +72,23 @@ func TestParseGateways(t *testing.T) {
 		"CA is garbage":   {"it can't be read", list(gateway("a", "{certificateSAN: a, clientCAFile: "+write("garbage", garbage())+"}")), nil, "clientCAFile"},
 		"no such file":    {"it can't be read", list(gateway("a", "{certificateSAN: a, clientCAFile: "+filepath.Join(dir, "none")+"}")), nil, "no such file"},
 		"same identity":   {"which one is it?", list(gateway("a", byCA), gateway("b", byCA)), nil, "same CA and certificateSAN"},
+		"all kinds":       {"each its own", list("- {name: a, kind: Nginx, authenticate: {serviceAccount: a/a}}\n", "- {name: b, kind: Traefik, authenticate: {serviceAccount: a/b}}\n", "- {name: c, kind: Caddy, authenticate: {serviceAccount: a/c}}\n", "- {name: d, kind: EnvoyHTTP, authenticate: {serviceAccount: a/d}}\n", "- {name: e, kind: EnvoyGRPC, authenticate: {serviceAccount: a/e}}\n"), []string{"a", "b", "c", "d", "e"}, ""},
+		"account, form":   {"which one is it?", list(gateway("a", "{serviceAccount: mesh}")), nil, `"mesh" is not namespace/name`},
+		"account and CA":  {"which one counts?", list(gateway("a", "{serviceAccount: mesh/a, certificateSAN: a}")), nil, "keep one"},
+		"account trusted": {"which one counts?", list(gateway("a", "{serviceAccount: mesh/a, network: Trusted}")), nil, "keep network: Trusted, or"},
+		"same account":    {"which one is it?", list(gateway("a", "{serviceAccount: mesh/a}"), gateway("b", "{serviceAccount: mesh/a}")), nil, "same serviceAccount"},
+		"certificate":     {"it tells users' certificates", list(gateway("a", "{serviceAccount: mesh/a}\n  clientCertificate: {header: x-client-cert, format: PEM}")), []string{"a"}, ""},
+		"its format":      {"it is not guessed", list(gateway("a", "{serviceAccount: mesh/a}\n  clientCertificate: {header: a, format: pem}")), nil, "it is PEM, DER, XFCC or RFC9440"},
+		"its header":      {"it is not guessed", list(gateway("a", "{serviceAccount: mesh/a}\n  clientCertificate: {format: PEM}")), nil, "clientCertificate.header is missing"},
+		"odd header":      {"nobody sends it", list(gateway("a", "{serviceAccount: mesh/a}\n  clientCertificate: {header: 'a b', format: PEM}")), nil, "letters, digits and hyphens"},
+		"no header, gRPC": {"the CheckRequest tells it", list("- {name: e, kind: EnvoyGRPC, authenticate: {serviceAccount: a/e}, clientCertificate: {format: PEM}}\n"), []string{"e"}, ""},
+		"XFCC, gRPC":      {"the CheckRequest tells PEM", list("- {name: e, kind: EnvoyGRPC, authenticate: {serviceAccount: a/e}, clientCertificate: {format: XFCC}}\n"), nil, "clientCertificate.header is missing"},
+		"of a trusted":    {"whoever reaches the port could show anybody's", list(gateway("a", "{network: Trusted}\n  clientCertificate: {header: a, format: PEM}")), nil, "not for network: Trusted"},
 		"CVE-2024-12401":  {"an oversized PEM burns CPU", list(gateway("a", "{certificateSAN: a, clientCAFile: "+write("big", []byte(strings.Repeat("\n", 300<<10)))+"}")), nil, "larger than"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			gateways, err := server.ParseGateways([]byte(c.config))
+			parsed, err := server.ParseConfig([]byte(c.config))
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("%s: error %v, want one that says %q", c.reason, err, c.err)
@@ -87,7 +99,7 @@ func TestParseGateways(t *testing.T) {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
 			var got []string
-			for _, g := range gateways {
+			for _, g := range parsed.Gateways {
 				got = append(got, g.Name)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -103,7 +115,7 @@ func garbage() []byte {
 
 // TestErrorsNameTheGateway: the platform has several.
 func TestErrorsNameTheGateway(t *testing.T) {
-	_, err := server.ParseGateways([]byte("gateways:\n- {name: a, kind: Nginx, authenticate: {network: Trusted}}\n- {name: edge, kind: Nginx}\n"))
+	_, err := server.ParseConfig([]byte("gateways:\n- {name: a, kind: Nginx, authenticate: {network: Trusted}}\n- {name: edge, kind: Nginx}\n"))
 	if err == nil || !strings.HasPrefix(err.Error(), `gateways[1] ("edge"): `) {
 		t.Errorf("error %v", err)
 	}

@@ -36,7 +36,7 @@ func (s surface) Answer(w http.ResponseWriter, r *http.Request, call server.Call
 	w.WriteHeader(http.StatusOK)
 }
 
-func (surface) Undecided(w http.ResponseWriter, u *token.Undecided) {
+func (surface) Undecided(w http.ResponseWriter, _ *http.Request, u *token.Undecided) {
 	http.Error(w, string(u.Reason), http.StatusServiceUnavailable)
 }
 
@@ -64,7 +64,7 @@ func serve(t *testing.T, s surface, change func(*server.Options)) *fixture {
 		Addr: "127.0.0.1:0", Surface: token.SurfaceForwardAuth, Route: server.Route{First: "authorize", Below: true}, Handler: s,
 		Certificates: func() (*tls.Certificate, error) { return certificate, nil },
 		Clock:        time.Now, Logger: slog.New(slog.NewJSONHandler(f.log, nil)), Metrics: metrics,
-		DrainTimeout: 8 * time.Second,
+		DrainTimeout: 8 * time.Second, Record: server.NewRecord(slog.New(slog.NewJSONHandler(f.log, nil)), metrics),
 	}
 	if change != nil {
 		change(&f.options)
@@ -153,18 +153,29 @@ func get(t *testing.T, c *http.Client, url string, header http.Header) (answer, 
 // answers are those that were counted, by status.
 func (f *fixture) answers(t *testing.T) map[string]float64 {
 	t.Helper()
+	return f.counted(t, "introspection_webhook_answers_total", "code")
+}
+
+// refusals are those that were counted, by reason.
+func (f *fixture) refusals(t *testing.T) map[string]float64 {
+	t.Helper()
+	return f.counted(t, "introspection_webhook_refusals_total", "reason")
+}
+
+func (f *fixture) counted(t *testing.T, name, by string) map[string]float64 {
+	t.Helper()
 	families, err := f.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted := map[string]float64{}
 	for _, family := range families {
-		if family.GetName() != "introspection_webhook_answers_total" {
+		if family.GetName() != name {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
 			for _, label := range metric.GetLabel() {
-				if n := metric.GetCounter().GetValue(); label.GetName() == "code" && n > 0 {
+				if n := metric.GetCounter().GetValue(); label.GetName() == by && n > 0 {
 					counted[label.GetValue()] += n
 				}
 			}

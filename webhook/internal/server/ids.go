@@ -14,15 +14,19 @@ const (
 	idsAtOne = 64
 )
 
-// ids are those of decisions: 16 hexadecimal digits that nobody can guess, since who
+// IDs are those of decisions: 16 hexadecimal digits that nobody can guess, since who
 // knows one can ask for its line in the log. The random bytes are fetched for many.
-type ids struct {
+type IDs struct {
 	mu   sync.Mutex
 	buf  [idBytes * idsAtOne]byte
 	left int
 }
 
-func (s *ids) next() string {
+// NewIDs are IDs.
+func NewIDs() *IDs { return &IDs{} }
+
+// Next is another one.
+func (s *IDs) Next() string {
 	var raw [idBytes]byte
 	s.mu.Lock()
 	if s.left == 0 {

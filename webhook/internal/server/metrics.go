@@ -6,6 +6,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,15 +45,16 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	return m, nil
 }
 
-// surfaceMetrics spare each request a lookup by label.
-type surfaceMetrics struct {
+// SurfaceMetrics are those of one surface: they spare each request a lookup by label.
+type SurfaceMetrics struct {
 	codes    map[int]prometheus.Counter
 	other    prometheus.Counter
 	duration prometheus.Observer
 }
 
-func (m *Metrics) surface(s token.Surface) *surfaceMetrics {
-	sm := &surfaceMetrics{
+// Surface is the metrics of a surface.
+func (m *Metrics) Surface(s token.Surface) *SurfaceMetrics {
+	sm := &SurfaceMetrics{
 		codes:    map[int]prometheus.Counter{},
 		other:    m.answers.WithLabelValues(string(s), "other"),
 		duration: m.durations.WithLabelValues(string(s)),
@@ -66,10 +68,14 @@ func (m *Metrics) surface(s token.Surface) *surfaceMetrics {
 	return sm
 }
 
-func (sm *surfaceMetrics) count(code int) {
+// Count counts an answer by its HTTP status.
+func (sm *SurfaceMetrics) Count(code int) {
 	if c, ok := sm.codes[code]; ok {
 		c.Inc()
 		return
 	}
 	sm.other.Inc()
 }
+
+// Observe takes how long a request took.
+func (sm *SurfaceMetrics) Observe(d time.Duration) { sm.duration.Observe(d.Seconds()) }

@@ -34,14 +34,14 @@ func (rt Route) match(target string) (token.Ref, bool) {
 	first, rest, _ := strings.Cut(rest, "/")
 	namespace, rest, _ := strings.Cut(rest, "/")
 	name, _, more := strings.Cut(rest, "/")
-	if first != rt.First || more && !rt.Below || !isName(namespace) || !isName(name) {
+	if first != rt.First || more && !rt.Below || !IsName(namespace) || !IsName(name) {
 		return token.Ref{}, false
 	}
 	return token.Ref{Namespace: namespace, Name: name}, true
 }
 
-// isName is what names of objects are made of (RFC 1123): no dot stands at an end.
-func isName(s string) bool {
+// IsName says whether s is what names of objects are made of (RFC 1123): no dot stands at an end.
+func IsName(s string) bool {
 	if s == "" || len(s) > maxName || !alphanumeric(s[0]) || !alphanumeric(s[len(s)-1]) {
 		return false
 	}

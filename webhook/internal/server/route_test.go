@@ -107,10 +107,10 @@ func FuzzRoute(f *testing.F) {
 }
 
 func TestIDs(t *testing.T) {
-	var s ids
+	s := NewIDs()
 	seen := map[string]bool{}
 	for range 3 * idsAtOne {
-		id := s.next()
+		id := s.Next()
 		if len(id) != 2*idBytes || strings.Trim(id, "0123456789abcdef") != "" {
 			t.Fatalf("id %q is not 16 hexadecimal digits", id)
 		}

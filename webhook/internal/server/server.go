@@ -14,14 +14,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
+
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
 const (
 	defaultRequestTimeout = 10 * time.Second
 	defaultDrainTimeout   = 20 * time.Second
-	readHeaderTimeout     = 5 * time.Second
-	readTimeout           = 10 * time.Second
+	defaultMaxConcurrent  = 2048
+	// readTimeout is for headers and body together: net/http then sets one timer for both.
+	readTimeout = 10 * time.Second
 	// writeMargin is what an answer may take on its way.
 	writeMargin = 10 * time.Second
 	// idleTimeout is longer than gateways keep idle connections (nginx 60 s, Traefik 90 s):
@@ -55,9 +59,16 @@ type Options struct {
 	RequestTimeout time.Duration
 	// DrainTimeout is how long running requests may take to end; default 20s.
 	DrainTimeout time.Duration
-	Clock        func() time.Time
-	Logger       *slog.Logger
-	Metrics      *Metrics
+	// MaxConcurrent is how many requests may be under way; default 2048. Those beyond are
+	// answered at once by Handler.Undecided, with token.ReasonOverloaded.
+	MaxConcurrent int
+	// Tracer traces each request; nil for none.
+	Tracer trace.Tracer
+	// Record writes down what no policy is asked about; nil to write nothing.
+	Record  RecordFunc
+	Clock   func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
 }
 
 // Server listens for one surface.
@@ -79,7 +90,10 @@ func New(opts Options) (*Server, error) {
 	if opts.DrainTimeout <= 0 {
 		opts.DrainTimeout = defaultDrainTimeout
 	}
-	config, err := tlsConfig(opts)
+	if opts.MaxConcurrent <= 0 {
+		opts.MaxConcurrent = defaultMaxConcurrent
+	}
+	config, err := TLSConfig(opts.Certificates, opts.MinTLS, opts.ClientCertificates)
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +104,14 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		surface: opts.Surface, listener: listener, drainTimeout: opts.DrainTimeout, lastClosed: make(chan struct{}, 1),
 		handler: &handler{
-			route: opts.Route, surface: opts.Handler, timeout: opts.RequestTimeout,
-			clock: opts.Clock, log: opts.Logger, metrics: opts.Metrics.surface(opts.Surface),
+			name: opts.Surface, route: opts.Route, surface: opts.Handler, timeout: opts.RequestTimeout, most: int64(opts.MaxConcurrent),
+			clock: opts.Clock, log: opts.Logger, record: opts.Record, lines: rate.NewLimiter(lineRate, lineBurst), tracer: opts.Tracer, metrics: opts.Metrics.Surface(opts.Surface),
 		},
 	}
 	s.http = &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         config,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      opts.RequestTimeout + writeMargin,
 		IdleTimeout:       idleTimeout,
@@ -109,31 +123,6 @@ func New(opts Options) (*Server, error) {
 		DisableGeneralOptionsHandler: true,
 	}
 	return s, nil
-}
-
-func tlsConfig(opts Options) (*tls.Config, error) {
-	switch opts.MinTLS {
-	case 0:
-		opts.MinTLS = tls.VersionTLS13
-	case tls.VersionTLS12, tls.VersionTLS13:
-	default:
-		return nil, fmt.Errorf("TLS %s is not offered: 1.2 and 1.3 are", tls.VersionName(opts.MinTLS))
-	}
-	config := &tls.Config{
-		MinVersion: opts.MinTLS,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			cert, err := opts.Certificates()
-			if err == nil && cert == nil {
-				err = errors.New("there is no certificate yet")
-			}
-			return cert, err
-		},
-	}
-	if opts.ClientCertificates {
-		// Verified per gateway, against the CA that was named for it.
-		config.ClientAuth = tls.RequestClientCert
-	}
-	return config, nil
 }
 
 // Address is where it listens.

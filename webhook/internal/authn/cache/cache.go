@@ -24,8 +24,8 @@ const (
 	NegativeMaxAge = 5 * time.Second
 	// MaxCall is how long a call may take at most.
 	MaxCall = 55 * time.Second
-	// retain is the largest maxAge that a policy may have: older facts serve nobody.
-	retain = time.Hour
+	// retain is the largest maxAge and staleFor that a policy may have: older facts serve nobody.
+	retain = time.Hour + 10*time.Minute
 	// tombstone is how long an inactive answer is remembered. It outlives every call, so
 	// that an older answer that comes late can't bring the token back.
 	tombstone = MaxCall + NegativeMaxAge
@@ -51,34 +51,67 @@ type Entry struct {
 	Facts *token.Facts
 	// AskedAt is taken before the question was sent: the answer is at least as old.
 	AskedAt time.Time
-	// Rendered keeps what the latest policy made of the facts.
-	Rendered atomic.Pointer[Rendered]
+	// Gateway and Facade keep what the latest policy made of the facts, for gateways and
+	// for RFC 7662.
+	Gateway, Facade atomic.Pointer[Rendered]
+
+	// refreshed is when a refresh was last begun, in nanoseconds since AskedAt.
+	refreshed atomic.Int64
 }
 
 // Rendered is an allow made of facts.
 type Rendered struct {
 	// For is the policy, a pointer; another policy's is not used.
 	For any
-	// Surface that it was made for.
-	Surface token.Surface
-	// Headers and Body are the allow's.
+	// Headers are a gateway's.
 	Headers []token.Header
-	Body    []byte
+	// Body is the facade's.
+	Body Body
+}
+
+// Body is an RFC 7662 answer.
+type Body interface {
+	// At is the answer at a time; not to be changed.
+	At(now time.Time) []byte
 }
 
 // Age is how old the answer is at most. The wall clock counts too: the monotonic one
 // stands still while a machine sleeps.
 func (e *Entry) Age(now time.Time) time.Duration {
-	return max(now.Sub(e.AskedAt), now.Round(0).Sub(e.AskedAt.Round(0)))
+	return max(now.Sub(e.AskedAt), time.Duration(now.UnixNano()-e.AskedAt.UnixNano()))
 }
 
 // FreshFor says whether the entry may serve a reader with that maxAge from the cache.
 // With 0 it never may: the question was sent before the reader came.
 func (e *Entry) FreshFor(now time.Time, maxAge time.Duration) bool {
+	return e.Serves(e.Age(now), maxAge)
+}
+
+// Serves is FreshFor, for who knows the entry's age already.
+func (e *Entry) Serves(age, maxAge time.Duration) bool {
 	if !e.Facts.Active {
 		maxAge = min(maxAge, NegativeMaxAge)
 	}
-	return maxAge > 0 && e.Age(now) <= maxAge
+	return maxAge > 0 && age <= maxAge
+}
+
+const (
+	// refreshPause is the least time between two refreshes of an entry.
+	refreshPause = time.Second
+	// Refreshes begin at refreshFrom of maxAge, spread over refreshSpread of it, so that
+	// tokens that came together are not refreshed together. Both are in 1/256.
+	refreshFrom, refreshSpread = 180, 40
+)
+
+// RefreshDue says, once a second at most, that a hit with that maxAge is near its end, and
+// that now is the time to ask again: the next reader shall find a fresh answer, not wait.
+func (e *Entry) RefreshDue(key Key, age, maxAge time.Duration) bool {
+	from := maxAge / 256 * time.Duration(refreshFrom+int(key[0])*refreshSpread/256)
+	if !e.Facts.Active || maxAge <= 0 || age < from {
+		return false
+	}
+	last := e.refreshed.Load()
+	return (last == 0 || int64(age)-last >= int64(refreshPause)) && e.refreshed.CompareAndSwap(last, int64(age))
 }
 
 // Cache of entries.
@@ -115,7 +148,9 @@ func (c *Cache) build(size uint64, expiry func(otter.Entry[Key, *Entry]) time.Du
 		Weigher:          weigh,
 		ExpiryCalculator: otter.ExpiryWritingFunc(expiry),
 		Clock:            ticker(c.clock),
-		Logger:           &otter.NoopLogger{},
+		// What reads leave to do is little, and done at once: a goroutine for it costs more.
+		Executor: func(task func()) { task() },
+		Logger:   &otter.NoopLogger{},
 	})
 }
 

@@ -58,6 +58,8 @@ type flight struct {
 	cancel  context.CancelFunc
 	sentAt  time.Time
 	waiters int
+	// ahead says that it refreshes, for nobody in particular.
+	ahead bool
 	// entry and err are set before done is closed.
 	entry *Entry
 	err   error
@@ -103,11 +105,29 @@ func (c *Cache) join(ctx context.Context, q *Question) (entry *Entry, f *flight,
 		f.waiters++
 		return nil, f, false
 	}
+	return nil, c.begin(ctx, q, &flight{waiters: 1}), true
+}
+
+// Refresh asks ahead of need, unless a question is under way or the facts that the reader
+// saw were replaced meanwhile: then it says false. What comes of it is stored; a failure
+// changes nothing.
+func (c *Cache) Refresh(ctx context.Context, q *Question, seen *Entry) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now, ok := c.Get(q.Key); c.flights[q.Key] != nil || ok && now != seen {
+		return false
+	}
+	c.begin(ctx, q, &flight{ahead: true})
+	return true
+}
+
+// begin starts a call on a context of its own. mu is held.
+func (c *Cache) begin(ctx context.Context, q *Question, f *flight) *flight {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(q.Limit, MaxCall))
-	f = &flight{done: make(chan struct{}), cancel: cancel, waiters: 1, err: errAborted}
+	f.done, f.cancel, f.err = make(chan struct{}), cancel, errAborted
 	c.flights[q.Key] = f
 	go c.fly(detached, q, f)
-	return nil, f, true
+	return f
 }
 
 func (c *Cache) wait(ctx context.Context, key Key, f *flight) (*Entry, error) {
@@ -126,7 +146,7 @@ func (c *Cache) leave(key Key, f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.waiters--
-	if f.waiters > 0 || !f.sentAt.IsZero() {
+	if f.waiters > 0 || f.ahead || !f.sentAt.IsZero() {
 		return
 	}
 	f.cancel()

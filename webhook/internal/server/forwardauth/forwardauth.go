@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,22 +18,17 @@ import (
 // Path is the first segment.
 const Path = "authorize"
 
-// Decider decides.
-type Decider interface {
-	// Decide returns a *token.Undecided as its error.
-	Decide(ctx context.Context, req token.Request) (token.Decision, error)
-	// HeaderNames are the identity headers that a policy sets.
-	HeaderNames(policy token.Ref) []string
-}
+// DecideFunc decides; its error is a *token.Undecided.
+type DecideFunc func(ctx context.Context, req token.Request) (token.Decision, error)
 
 // CallerFunc is the declared gateway that sent a request.
 type CallerFunc func(*http.Request) (*server.Gateway, bool)
 
 // Options of New.
 type Options struct {
-	Decider Decider
-	Caller  CallerFunc
-	Record  server.RecordFunc
+	Decide DecideFunc
+	Caller CallerFunc
+	Record server.RecordFunc
 	// Clock is the time.
 	Clock func() time.Time
 }
@@ -50,9 +44,9 @@ type Handler struct {
 	clock     func() time.Time
 	strangers *rate.Limiter
 
-	decider Decider
-	caller  CallerFunc
-	record  server.RecordFunc
+	decide DecideFunc
+	caller CallerFunc
+	record server.RecordFunc
 }
 
 var _ server.Surface = (*Handler)(nil)
@@ -61,7 +55,7 @@ var _ server.Surface = (*Handler)(nil)
 func New(opts Options) *Handler {
 	return &Handler{
 		clock: opts.Clock, strangers: rate.NewLimiter(strangerRate, strangerBurst),
-		decider: opts.Decider, caller: opts.Caller, record: opts.Record,
+		decide: opts.Decide, caller: opts.Caller, record: opts.Record,
 	}
 }
 
@@ -69,84 +63,59 @@ func New(opts Options) *Handler {
 func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Call) {
 	gateway, ok := h.caller(r)
 	if !ok { // the user's token is not at fault: no 401
-		const message = "This gateway is not one that the platform declared: " +
-			"its client certificate and the webhook's gateways (certificateSAN, clientCA) do not match."
-		h.record(r.Context(), server.Refusal{
-			Surface: token.SurfaceForwardAuth, Call: call, Reason: token.ReasonCallerUnknown, Message: message, Remote: r.RemoteAddr,
-			Quiet: !h.strangers.AllowN(h.clock(), 1),
-		})
-		h.Undecided(w, &token.Undecided{Reason: token.ReasonCallerUnknown, Message: message})
+		h.stranger(w, r, call)
 		return
 	}
-	bearer, message := bearerOf(r.Header["Authorization"])
-	if message == "" && originalHasToken(r.Header, gateway.Kind) {
-		message = "The URL has an access_token, where logs keep it. Send tokens in the Authorization header alone."
+	delete(r.Header, server.HeaderGateway) // the gateway's own, and no rule's business
+	original := gateway.Original(r)
+	presented, scheme, problem := server.Presented(r.Header["Authorization"])
+	if problem == "" && server.TokenInQuery(original.Target) {
+		problem = "The URL has an access_token, where logs keep it. Send tokens in the Authorization header alone."
 	}
-	if message != "" {
-		h.refused(r, call, gateway.Name, token.ReasonInvalidRequest, message)
-		deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
+	if problem != "" {
+		h.refused(r, call, gateway.Name, token.ReasonInvalidRequest, problem)
+		deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: problem})
 		return
 	}
-	h.decide(w, r, gateway, token.Request{
-		ID: call.ID, Surface: token.SurfaceForwardAuth, Policy: call.Policy, Token: bearer, Gateway: gateway.Name,
+	d, err := h.decide(r.Context(), token.Request{
+		ID: call.ID, Surface: token.SurfaceForwardAuth, Policy: call.Policy, Token: presented, Scheme: scheme,
+		Gateway: gateway.Name, HTTP: original,
 	})
-}
-
-func (h *Handler) decide(w http.ResponseWriter, r *http.Request, gateway *server.Gateway, req token.Request) {
-	names := h.decider.HeaderNames(req.Policy)
-	if h.refusedAlias(w, r, names, &req) {
-		return
-	}
-	d, err := h.decider.Decide(r.Context(), req)
-	if err != nil {
+	switch {
+	case err != nil:
 		u, ok := errors.AsType[*token.Undecided](err)
 		if !ok {
 			u = server.Internal(err)
 		}
-		h.Undecided(w, u)
-		return
-	}
-	if d.Verdict != token.Allow {
+		h.Undecided(w, r, u)
+	case d.Verdict == token.Allow:
+		h.allow(w, r, call, gateway, d.Headers)
+	default:
 		deny(w, &d)
-		return
 	}
-	// The policy may have changed since its names were looked at: what is sent decides.
-	if sent := namesOf(d.Headers, names); h.refusedAlias(w, r, sent, &req) {
-		return
-	}
-	u := sendable(d.Headers, gateway.Kind)
+}
+
+func (h *Handler) allow(w http.ResponseWriter, r *http.Request, call server.Call, gateway *server.Gateway, headers []token.Header) {
+	u := sendable(headers, gateway.Kind)
 	if err := r.Context().Err(); err != nil {
 		u = server.OutOfTime(err)
 	}
 	if u != nil {
-		h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, gateway.Name, u.Reason, u.Message)
-		h.Undecided(w, u)
+		h.refused(r, call, gateway.Name, u.Reason, u.Message)
+		h.Undecided(w, r, u)
 		return
 	}
-	allow(w, d.Headers)
+	allow(w, headers)
 }
 
-// refusedAlias refuses a request that carries an alias of one of the names.
-func (h *Handler) refusedAlias(w http.ResponseWriter, r *http.Request, names []string, req *token.Request) bool {
-	message := aliases(r.Header, names)
-	if message == "" {
-		return false
-	}
-	h.refused(r, server.Call{ID: req.ID, Policy: req.Policy}, req.Gateway, token.ReasonInvalidRequest, message)
-	deny(w, &token.Decision{Reason: token.ReasonInvalidRequest, Message: message})
-	return true
-}
-
-// namesOf are the headers' names; none if they are those that were looked at.
-func namesOf(headers []token.Header, looked []string) []string {
-	if slices.EqualFunc(headers, looked, func(h token.Header, name string) bool { return h.Name == name }) {
-		return nil
-	}
-	names := make([]string, len(headers))
-	for i := range headers {
-		names[i] = headers[i].Name
-	}
-	return names
+func (h *Handler) stranger(w http.ResponseWriter, r *http.Request, call server.Call) {
+	const message = "This gateway is not one that the platform declared: what it proves itself by " +
+		"and the webhook's gateways (clientCA and certificateSAN, or serviceAccount) do not match."
+	h.record(r.Context(), server.Refusal{
+		Surface: token.SurfaceForwardAuth, Call: call, Reason: token.ReasonCallerUnknown, Message: message, Remote: r.RemoteAddr,
+		Quiet: !h.strangers.AllowN(h.clock(), 1),
+	})
+	h.Undecided(w, r, &token.Undecided{Reason: token.ReasonCallerUnknown, Message: message})
 }
 
 func (h *Handler) refused(r *http.Request, call server.Call, gateway string, reason token.Reason, message string) {

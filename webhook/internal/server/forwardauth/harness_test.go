@@ -27,7 +27,6 @@ type engine struct {
 	decision token.Decision
 	err      error
 	decide   func(context.Context)
-	names    []string
 
 	mu    sync.Mutex
 	asked []token.Request
@@ -42,8 +41,6 @@ func (e *engine) Decide(ctx context.Context, req token.Request) (token.Decision,
 	}
 	return e.decision, e.err
 }
-
-func (e *engine) HeaderNames(token.Ref) []string { return e.names }
 
 func (e *engine) tokens() []string {
 	e.mu.Lock()

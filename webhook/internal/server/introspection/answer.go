@@ -6,6 +6,7 @@ package introspection
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -40,8 +41,21 @@ func unauthenticated() *problem {
 	}
 }
 
-func throttled() *problem {
+// unlisted is of a ServiceAccount: which one may ask is the policy's to say.
+func unlisted() *problem {
 	p := unauthenticated()
+	p.message = "This ServiceAccount token proves nobody that may ask: its audience is to be exactly the policy's " +
+		"status.endpoints.introspection, and its ServiceAccount one of spec.surfaces.introspection.serviceAccounts."
+	return p
+}
+
+// notStarted is of callers that nobody can know yet.
+func notStarted() *token.Undecided {
+	return &token.Undecided{Reason: token.ReasonNotStarted, Message: "The webhook has not read its objects yet: try again."}
+}
+
+// throttled is a problem of which there were too many.
+func (p *problem) throttled() *problem {
 	p.status, p.quiet = http.StatusTooManyRequests, true
 	return p
 }
@@ -54,6 +68,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, call server.Cal
 	h.record(r.Context(), server.Refusal{
 		Surface: token.SurfaceIntrospection, Call: call, Reason: reason, Message: p.message, Remote: r.RemoteAddr, Quiet: p.quiet,
 	})
+	write(w, p)
+}
+
+func write(w http.ResponseWriter, p *problem) {
 	switch p.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="introspection"`)
@@ -68,7 +86,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, call server.Cal
 }
 
 // Undecided implements server.Surface: an outage is never inactive.
-func (*Handler) Undecided(w http.ResponseWriter, u *token.Undecided) {
+func (*Handler) Undecided(w http.ResponseWriter, _ *http.Request, u *token.Undecided) {
 	w.Header().Set("Retry-After", "1")
 	failed(w, http.StatusServiceUnavailable, unavailable, u.Message)
 }
@@ -84,8 +102,12 @@ func failed(w http.ResponseWriter, status int, code, description string) {
 	answer(w, status, body)
 }
 
+// answer tells the length: net/http would send a long body in chunks, which cost more and
+// which some clients can't read.
 func answer(w http.ResponseWriter, status int, body []byte) {
-	w.Header()["Content-Type"] = []string{"application/json"}
+	h := w.Header()
+	h["Content-Type"] = []string{"application/json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the caller is gone: nobody to tell
 }

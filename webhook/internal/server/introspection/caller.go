@@ -5,47 +5,93 @@ package introspection
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
 // credentials that a caller shows.
 type credentials struct{ id, secret string }
 
+// proved is who calls: an IntrospectionClient or a ServiceAccount.
+type proved struct{ client, account token.Ref }
+
+// stranger is what one is told that is nothing to the policy.
+func (p proved) stranger() *problem {
+	if p.account != (token.Ref{}) {
+		return unlisted()
+	}
+	return unauthenticated()
+}
+
 // caller proves who calls: by HTTP Basic, by client_id and client_secret in the body
-// (RFC 6749 section 2.3.1), or by both if they are equal. Right credentials always pass,
-// however many wrong ones came from the same place: secrets have 256 bits, so that
-// guessing is hopeless, and a stranger must not be able to lock a client out. Those who
-// fail too often get 429 and are kept out of the log.
-func (h *Handler) caller(r *http.Request, f *form, policy token.Ref) (token.Ref, *problem) {
-	shown, problem := shown(r.Header["Authorization"], f)
+// (RFC 6749 section 2.3.1), by both if they are equal, or by a ServiceAccount token. Right
+// credentials always pass, however many wrong ones came from the same place: secrets have
+// 256 bits, so that guessing is hopeless, and a stranger must not be able to lock a client
+// out. Those who fail too often get 429 and are kept out of the log.
+func (h *Handler) caller(r *http.Request, f *form, policy token.Ref) (proved, *problem, *token.Undecided) {
+	if h.ready != nil && !h.ready() {
+		return proved{}, nil, notStarted()
+	}
+	authorization := r.Header["Authorization"]
+	if len(authorization) == 1 && isBearer(authorization[0]) {
+		return h.serviceAccount(r, f, policy)
+	}
+	shown, problem := shown(authorization, f)
 	if problem != nil {
-		return token.Ref{}, problem
+		return proved{}, problem, nil
 	}
 	// All are tried, whatever matched before: the time says nothing.
-	var (
-		client token.Ref
-		proved bool
-	)
+	var who proved
 	for _, c := range shown {
-		if found, ok := h.authenticate(policy, c.id, c.secret); ok && !proved {
-			client, proved = found, true
+		if found, ok := h.authenticate(policy, c.id, c.secret); ok && who == (proved{}) {
+			who.client = found
 		}
 	}
-	if proved {
-		return client, nil
+	if who != (proved{}) {
+		return who, nil, nil
 	}
 	id := ""
 	if len(shown) > 0 {
 		id = shown[0].id
 	}
+	problem = unauthenticated()
 	if !h.failures.allow(r.RemoteAddr, id) {
-		return token.Ref{}, throttled()
+		problem = problem.throttled()
 	}
-	return token.Ref{}, unauthenticated()
+	return proved{}, problem, nil
+}
+
+func isBearer(header string) bool {
+	scheme, _, _ := strings.Cut(header, " ")
+	return strings.EqualFold(scheme, "Bearer")
+}
+
+// serviceAccount proves a caller by its token, whose audience is exactly this policy's
+// URL: one that was made for another policy, or for the API server, is not for us to see.
+func (h *Handler) serviceAccount(r *http.Request, f *form, policy token.Ref) (proved, *problem, *token.Undecided) {
+	if f.hasSecret {
+		return proved{}, malformed("There are a ServiceAccount token and a client_secret: send one."), nil
+	}
+	shown, _, wrong := server.Presented(r.Header["Authorization"])
+	if wrong == "" && h.account != nil {
+		account, err := h.account(r.Context(), shown, h.url+"/"+Path+"/"+policy.String())
+		if err == nil && account != (token.Ref{}) {
+			return proved{account: account}, nil, nil
+		}
+		if u, ok := errors.AsType[*token.Undecided](err); ok {
+			return proved{}, nil, u
+		}
+	}
+	problem := unlisted()
+	if !h.failures.allow(r.RemoteAddr, "") {
+		problem = problem.throttled()
+	}
+	return proved{}, problem, nil
 }
 
 // shown are the credentials that a request may mean, at most two: clients put them into

@@ -38,14 +38,27 @@ type AuthenticateFunc func(policy token.Ref, clientID, secret string) (token.Ref
 type Options struct {
 	Decide       DecideFunc
 	Authenticate AuthenticateFunc
-	Record       server.RecordFunc
-	Clock        func() time.Time
+	// ServiceAccount verifies callers' ServiceAccount tokens; nil if nobody can. An error
+	// that is a *token.Undecided says that nobody could tell.
+	ServiceAccount server.ServiceAccountFunc
+	// Ready says that the objects were read. Before, nobody's credentials are known, and a 401
+	// would say that they are wrong. Nil for always.
+	Ready func() bool
+	// URL is the origin that callers know this surface by, such as
+	// https://webhook.introspection.svc: the audience of a ServiceAccount token is URL
+	// and the path of the policy.
+	URL    string
+	Record server.RecordFunc
+	Clock  func() time.Time
 }
 
 // Handler is the facade.
 type Handler struct {
 	decide       DecideFunc
 	authenticate AuthenticateFunc
+	account      server.ServiceAccountFunc
+	ready        func() bool
+	url          string
 	record       server.RecordFunc
 	failures     *throttle
 }
@@ -55,7 +68,7 @@ var _ server.Surface = (*Handler)(nil)
 // New is the facade.
 func New(opts Options) *Handler {
 	return &Handler{
-		decide: opts.Decide, authenticate: opts.Authenticate, record: opts.Record,
+		decide: opts.Decide, authenticate: opts.Authenticate, account: opts.ServiceAccount, ready: opts.Ready, url: opts.URL, record: opts.Record,
 		failures: newThrottle(opts.Clock),
 	}
 }
@@ -68,8 +81,15 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 		h.refuse(w, r, call, problem)
 		return
 	}
-	client, problem := h.caller(r, &f, call.Policy)
-	if problem != nil {
+	who, problem, undecided := h.caller(r, &f, call.Policy)
+	switch {
+	case undecided != nil:
+		h.record(r.Context(), server.Refusal{
+			Surface: token.SurfaceIntrospection, Call: call, Reason: undecided.Reason, Message: undecided.Message, Remote: r.RemoteAddr,
+		})
+		h.Undecided(w, r, undecided)
+		return
+	case problem != nil:
 		h.refuse(w, r, call, problem)
 		return
 	}
@@ -79,22 +99,33 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 		return
 	}
 	d, err := h.decide(r.Context(), token.Request{
-		ID: call.ID, Surface: token.SurfaceIntrospection, Policy: call.Policy, Token: token.New(raw), Client: client,
+		ID: call.ID, Surface: token.SurfaceIntrospection, Policy: call.Policy, Token: token.New(raw),
+		Client: who.client, ServiceAccount: who.account,
 	})
 	if err == nil && d.Verdict == token.Allow && r.Context().Err() != nil {
 		err = server.OutOfTime(r.Context().Err())
 	}
 	switch {
 	case err != nil:
-		u, ok := errors.AsType[*token.Undecided](err)
-		if !ok {
-			u = server.Internal(err)
-		}
-		h.Undecided(w, u)
+		h.untold(w, r, err, who)
 	case d.Verdict == token.Allow:
 		answer(w, http.StatusOK, d.Body)
 	default:
 		answer(w, http.StatusOK, []byte(inactive))
+	}
+}
+
+// untold answers an error of the engine, which has its own line in the log. A caller that
+// is nothing to the policy is a stranger, whether the policy exists or not.
+func (h *Handler) untold(w http.ResponseWriter, r *http.Request, err error, who proved) {
+	u, ok := errors.AsType[*token.Undecided](err)
+	switch {
+	case !ok:
+		h.Undecided(w, r, server.Internal(err))
+	case u.Reason == token.ReasonCallerUnknown:
+		write(w, who.stranger())
+	default:
+		h.Undecided(w, r, u)
 	}
 }
 
@@ -110,6 +141,9 @@ func read(w http.ResponseWriter, r *http.Request) (form, *problem) {
 		return form{}, malformed("The body is to be " + formType + ", not compressed (RFC 7662 section 2.1).")
 	}
 	var body bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= maxBody {
+		body.Grow(int(n) + bytes.MinRead) // once, and not by doubling
+	}
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return form{}, &problem{status: http.StatusRequestEntityTooLarge, code: invalidRequest, message: "The body is larger than 64 KiB."}
@@ -146,6 +180,9 @@ func isForm(h http.Header) bool {
 	types := h["Content-Type"]
 	if len(types) != 1 || h.Get("Content-Encoding") != "" {
 		return false
+	}
+	if types[0] == formType {
+		return true
 	}
 	media, _, err := mime.ParseMediaType(types[0])
 	return err == nil && media == formType

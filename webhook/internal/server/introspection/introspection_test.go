@@ -31,7 +31,9 @@ func serve(t *testing.T, e *engine) *fixture {
 		e.decision.Body = []byte(`{"active":true,"sub":"alice"}`)
 	}
 	return start(t, &fixture{engine: e}, server.Route{First: introspection.Path}, func(record server.RecordFunc) server.Surface {
-		return introspection.New(introspection.Options{Decide: e.Decide, Authenticate: e.Authenticate, Record: record, Clock: time.Now})
+		return introspection.New(introspection.Options{
+			Decide: e.Decide, Authenticate: e.Authenticate, ServiceAccount: account, URL: "https://webhook.introspection.svc", Record: record, Clock: time.Now,
+		})
 	})
 }
 
@@ -178,7 +180,7 @@ func TestRFC7662Answers(t *testing.T) {
 		retry  string
 	}{
 		"allow":          {"the policy's claims", &engine{decision: token.Decision{Verdict: token.Allow}}, 200, `{"active":true,"sub":"alice"}`, ""},
-		"deny":           {"nothing but inactive", &engine{decision: token.Decision{Reason: token.ReasonInsufficientScope, Message: "why", RequiredScope: "s", Body: []byte("x")}}, 200, `{"active":false}`, ""},
+		"deny":           {"nothing but inactive", &engine{decision: token.Decision{Reason: token.ReasonInsufficientScope, Message: "why", Challenge: token.Challenge{Scope: "s"}, Body: []byte("x")}}, 200, `{"active":false}`, ""},
 		"zero":           {"the zero Decision is a deny", &engine{}, 200, `{"active":false}`, ""},
 		"no policy":      {"it says what to create", &engine{err: noPolicy}, 503, `{"error":"temporarily_unavailable","error_description":"Create TokenPolicy orders in namespace shop."}`, "1"},
 		"both":           {"an error wins", &engine{decision: token.Decision{Verdict: token.Allow}, err: noPolicy}, 503, `{"error":"temporarily_unavailable","error_description":"Create TokenPolicy orders in namespace shop."}`, "1"},
@@ -208,8 +210,8 @@ func TestRequest(t *testing.T) {
 		ID: resp.Header.Get("Introspection-Decision"), Surface: token.SurfaceIntrospection,
 		Policy: token.Ref{Namespace: "other", Name: "policy"}, Token: token.New("t"), Client: token.Ref{Namespace: "shop", Name: "orders"},
 	}
-	if got := f.engine.asked[0]; got != want {
-		t.Errorf("asked %+v, want %+v", got, want)
+	if diff := cmp.Diff([]token.Request{want}, f.engine.asked, cmp.AllowUnexported(token.Token{})); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }
 
