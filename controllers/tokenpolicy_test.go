@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -133,12 +134,27 @@ func TestAPolicySeesThatItsServerLostItsKeys(t *testing.T) {
 	w.ready(p)
 	server := w.serverObject()
 	w.ready(server)
-	before := server.DeepCopy()
-	server.Status.Endpoints.JWKS = ""
-	if err := w.kube.Status().Patch(t.Context(), server, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
-	w.says(p, v1alpha1.ConditionClientsReady, metav1.ConditionFalse, v1alpha1.ReasonNoKeys, "set validation Introspect", true)
+	// The server's own controller may find the keys again at any moment: they are taken away
+	// until the policy was seen to say so.
+	w.eventually("the policy says that the keys are gone", func(ctx context.Context) error {
+		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(server), server); err != nil {
+			return err
+		}
+		before := server.DeepCopy()
+		server.Status.Endpoints.JWKS = ""
+		if err := w.kube.Status().Patch(ctx, server, client.MergeFrom(before)); err != nil {
+			return err
+		}
+		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		said := apimeta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionClientsReady)
+		stalled := apimeta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionStalled)
+		if !stalled || said == nil || said.Reason != v1alpha1.ReasonNoKeys || !strings.Contains(said.Message, "set validation Introspect") {
+			return errors.New(describe(p.Status.Conditions))
+		}
+		return nil
+	})
 }
 
 func TestFit(t *testing.T) {
