@@ -34,6 +34,8 @@ type Engine interface {
 	// ServiceAccount is the account of the cluster that a token is of, if it is good for
 	// exactly this audience. An error that is a *token.Undecided says that nobody could tell.
 	ServiceAccount(ctx context.Context, t token.Token, audience string) (token.Ref, error)
+	// Ready says that the objects were read: before, nobody's credentials are known.
+	Ready() bool
 }
 
 // Config is the platform's part: which gateways and API servers may ask. The zero Config
@@ -193,14 +195,10 @@ type assembly struct {
 func (a *assembly) introspection() (listener, error) {
 	o := a.http(a.IntrospectionAddr, token.SurfaceIntrospection)
 	o.Route = server.Route{First: introspection.Path}
-	opts := introspection.Options{
-		Decide: a.Engine.Decide, Authenticate: a.Engine.Authenticate, ServiceAccount: a.Engine.ServiceAccount,
+	o.Handler = introspection.New(introspection.Options{
+		Decide: a.Engine.Decide, Authenticate: a.Engine.Authenticate, ServiceAccount: a.Engine.ServiceAccount, Ready: a.Engine.Ready,
 		URL: a.IntrospectionURL, Record: a.record, Clock: a.Clock,
-	}
-	if e, ok := a.Engine.(interface{ Ready() bool }); ok {
-		opts.Ready = e.Ready
-	}
-	o.Handler = introspection.New(opts)
+	})
 	return listening(server.New(o))
 }
 

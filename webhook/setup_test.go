@@ -57,6 +57,8 @@ func (*engine) Authenticate(_ token.Ref, id, secret string) (token.Ref, bool) {
 	return token.Ref{Namespace: "shop", Name: "orders"}, id == "shop.orders" && secret == "s3cret"
 }
 
+func (*engine) Ready() bool { return true }
+
 // ServiceAccount takes what account makes.
 func (*engine) ServiceAccount(_ context.Context, t token.Token, audience string) (token.Ref, error) {
 	if t.Reveal() != account(audience) {

@@ -11,7 +11,7 @@ import (
 // usable says why the snapshot can't be answered from.
 func (e *Engine) usable(s *snapshot) *token.Undecided {
 	if s == nil {
-		return notStarted()
+		return token.NotStarted()
 	}
 	if e.maxSnapshotAge > 0 && e.clock().Sub(s.confirmed()) > e.maxSnapshotAge {
 		return snapshotTooOld(e.maxSnapshotAge)

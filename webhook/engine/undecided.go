@@ -18,13 +18,6 @@ import (
 
 // What nobody could tell, in words for the application team: the cause, and what to do.
 
-func notStarted() *token.Undecided {
-	return &token.Undecided{
-		Reason:  token.ReasonNotStarted,
-		Message: "The webhook has not read its objects yet: try again.",
-	}
-}
-
 func noPolicy(p token.Ref) *token.Undecided {
 	return &token.Undecided{
 		Reason: token.ReasonNoPolicy,

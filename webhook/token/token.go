@@ -165,6 +165,11 @@ func (u *Undecided) Error() string {
 // Unwrap is the cause.
 func (u *Undecided) Unwrap() error { return u.Err }
 
+// NotStarted is a request that came before the objects were read.
+func NotStarted() *Undecided {
+	return &Undecided{Reason: ReasonNotStarted, Message: "The webhook has not read its objects yet: try again."}
+}
+
 // Decision is the answer about a token. The zero Decision is a Deny.
 type Decision struct {
 	Verdict Verdict

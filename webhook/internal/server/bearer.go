@@ -5,6 +5,7 @@ package server
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -72,6 +73,15 @@ const ones = "\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01"
 // of transmission are one too many (RFC 6750 section 2). target is a path and query, raw.
 func TokenInQuery(target string) bool {
 	_, query, _ := strings.Cut(target, "?")
+	return InQuery(query, paramAccessToken)
+}
+
+// paramAccessToken is RFC 6750 section 2.3.
+const paramAccessToken = "access_token"
+
+// InQuery says whether a raw query has a parameter of one of the names, however it is
+// encoded.
+func InQuery(query string, names ...string) bool {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
@@ -79,7 +89,7 @@ func TokenInQuery(target string) bool {
 		if decoded, err := url.QueryUnescape(key); err == nil {
 			key = decoded
 		}
-		if key == "access_token" {
+		if slices.Contains(names, key) {
 			return true
 		}
 	}

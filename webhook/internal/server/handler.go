@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -173,6 +174,15 @@ func LogPanic(ctx context.Context, log *slog.Logger, call *Call, v any) {
 // Internal is a fault of ours.
 func Internal(err error) *token.Undecided {
 	return &token.Undecided{Reason: token.ReasonInternal, Message: "A fault of the webhook: its log says more.", Err: err}
+}
+
+// AsUndecided is an error of the engine, whose only ones are *token.Undecided; any other is
+// a fault of ours.
+func AsUndecided(err error) *token.Undecided {
+	if u, ok := errors.AsType[*token.Undecided](err); ok {
+		return u
+	}
+	return Internal(err)
 }
 
 // OutOfTime is a request that ended, or whose time ended, before its answer: an allow

@@ -20,10 +20,17 @@ import (
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
+// Defaults of every surface.
 const (
-	defaultRequestTimeout = 10 * time.Second
-	defaultDrainTimeout   = 20 * time.Second
-	defaultMaxConcurrent  = 2048
+	// DefaultRequestTimeout is a request's.
+	DefaultRequestTimeout = 10 * time.Second
+	// DefaultDrainTimeout is how long running requests may take to end.
+	DefaultDrainTimeout = 20 * time.Second
+	// DefaultMaxConcurrent are the requests at once.
+	DefaultMaxConcurrent = 2048
+)
+
+const (
 	// readTimeout is for headers and body together: net/http then sets one timer for both.
 	readTimeout = 10 * time.Second
 	// writeMargin is what an answer may take on its way.
@@ -85,13 +92,13 @@ type Server struct {
 // New listens, and serves when it is Run.
 func New(opts Options) (*Server, error) {
 	if opts.RequestTimeout <= 0 {
-		opts.RequestTimeout = defaultRequestTimeout
+		opts.RequestTimeout = DefaultRequestTimeout
 	}
 	if opts.DrainTimeout <= 0 {
-		opts.DrainTimeout = defaultDrainTimeout
+		opts.DrainTimeout = DefaultDrainTimeout
 	}
 	if opts.MaxConcurrent <= 0 {
-		opts.MaxConcurrent = defaultMaxConcurrent
+		opts.MaxConcurrent = DefaultMaxConcurrent
 	}
 	config, err := TLSConfig(opts.Certificates, opts.MinTLS, opts.ClientCertificates)
 	if err != nil {

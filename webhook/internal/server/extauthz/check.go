@@ -5,7 +5,6 @@ package extauthz
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -167,11 +166,7 @@ func (c *checker) ask(ctx context.Context, q *question, req *token.Request) *out
 	d, err := c.decide(ctx, *req)
 	switch {
 	case err != nil:
-		u, ok := errors.AsType[*token.Undecided](err)
-		if !ok {
-			u = server.Internal(err)
-		}
-		return c.undecided(q, u)
+		return c.undecided(q, server.AsUndecided(err))
 	case d.Verdict != token.Allow:
 		return denied(q, &d)
 	}

@@ -25,10 +25,7 @@ import (
 )
 
 const (
-	defaultRequestTimeout = 10 * time.Second
-	defaultDrainTimeout   = 20 * time.Second
-	defaultMaxConcurrent  = 2048
-	handshakeTimeout      = 10 * time.Second
+	handshakeTimeout = 10 * time.Second
 	// maxMessage admits Envoy's largest headers many times over. It is read before we
 	// know who asks. A larger one, which only with_request_body makes, is an error of gRPC.
 	maxMessage = 1 << 20
@@ -94,13 +91,13 @@ type Server struct {
 // New listens, and serves when it is Run.
 func New(opts Options) (*Server, error) {
 	if opts.RequestTimeout <= 0 {
-		opts.RequestTimeout = defaultRequestTimeout
+		opts.RequestTimeout = server.DefaultRequestTimeout
 	}
 	if opts.DrainTimeout <= 0 {
-		opts.DrainTimeout = defaultDrainTimeout
+		opts.DrainTimeout = server.DefaultDrainTimeout
 	}
 	if opts.MaxConcurrent <= 0 {
-		opts.MaxConcurrent = defaultMaxConcurrent
+		opts.MaxConcurrent = server.DefaultMaxConcurrent
 	}
 	config, err := server.TLSConfig(opts.Certificates, opts.MinTLS, true)
 	if err != nil {

@@ -5,7 +5,6 @@ package forwardauth
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -83,11 +82,7 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 	})
 	switch {
 	case err != nil:
-		u, ok := errors.AsType[*token.Undecided](err)
-		if !ok {
-			u = server.Internal(err)
-		}
-		h.Undecided(w, r, u)
+		h.Undecided(w, r, server.AsUndecided(err))
 	case d.Verdict == token.Allow:
 		h.allow(w, r, call, gateway, d.Headers)
 	default:

@@ -6,7 +6,6 @@ package introspection
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -47,11 +46,6 @@ func unlisted() *problem {
 	p.message = "This ServiceAccount token proves nobody that may ask: its audience is to be exactly the policy's " +
 		"status.endpoints.introspection, and its ServiceAccount one of spec.surfaces.introspection.serviceAccounts."
 	return p
-}
-
-// notStarted is of callers that nobody can know yet.
-func notStarted() *token.Undecided {
-	return &token.Undecided{Reason: token.ReasonNotStarted, Message: "The webhook has not read its objects yet: try again."}
 }
 
 // throttled is a problem of which there were too many.
@@ -99,15 +93,5 @@ func failed(w http.ResponseWriter, status int, code, description string) {
 	if err != nil { // strings always marshal
 		body = nil
 	}
-	answer(w, status, body)
-}
-
-// answer tells the length: net/http would send a long body in chunks, which cost more and
-// which some clients can't read.
-func answer(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h["Content-Type"] = []string{"application/json"}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller is gone: nobody to tell
+	server.JSON(w, status, body)
 }

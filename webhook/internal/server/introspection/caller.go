@@ -34,8 +34,8 @@ func (p proved) stranger() *problem {
 // 256 bits, so that guessing is hopeless, and a stranger must not be able to lock a client
 // out. Those who fail too often get 429 and are kept out of the log.
 func (h *Handler) caller(r *http.Request, f *form, policy token.Ref) (proved, *problem, *token.Undecided) {
-	if h.ready != nil && !h.ready() {
-		return proved{}, nil, notStarted()
+	if !h.ready() {
+		return proved{}, nil, token.NotStarted()
 	}
 	authorization := r.Header["Authorization"]
 	if len(authorization) == 1 && isBearer(authorization[0]) {

@@ -9,8 +9,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
@@ -42,7 +40,7 @@ type Options struct {
 	// that is a *token.Undecided says that nobody could tell.
 	ServiceAccount server.ServiceAccountFunc
 	// Ready says that the objects were read. Before, nobody's credentials are known, and a 401
-	// would say that they are wrong. Nil for always.
+	// would say that they are wrong.
 	Ready func() bool
 	// URL is the origin that callers know this surface by, such as
 	// https://webhook.introspection.svc: the audience of a ServiceAccount token is URL
@@ -109,24 +107,21 @@ func (h *Handler) Answer(w http.ResponseWriter, r *http.Request, call server.Cal
 	case err != nil:
 		h.untold(w, r, err, who)
 	case d.Verdict == token.Allow:
-		answer(w, http.StatusOK, d.Body)
+		server.JSON(w, http.StatusOK, d.Body)
 	default:
-		answer(w, http.StatusOK, []byte(inactive))
+		server.JSON(w, http.StatusOK, []byte(inactive))
 	}
 }
 
 // untold answers an error of the engine, which has its own line in the log. A caller that
 // is nothing to the policy is a stranger, whether the policy exists or not.
 func (h *Handler) untold(w http.ResponseWriter, r *http.Request, err error, who proved) {
-	u, ok := errors.AsType[*token.Undecided](err)
-	switch {
-	case !ok:
-		h.Undecided(w, r, server.Internal(err))
-	case u.Reason == token.ReasonCallerUnknown:
+	u := server.AsUndecided(err)
+	if u.Reason == token.ReasonCallerUnknown {
 		write(w, who.stranger())
-	default:
-		h.Undecided(w, r, u)
+		return
 	}
+	h.Undecided(w, r, u)
 }
 
 // read reads a request that may be whoever's: only what makes it unreadable is judged.
@@ -134,7 +129,7 @@ func read(w http.ResponseWriter, r *http.Request) (form, *problem) {
 	if r.Method != http.MethodPost {
 		return form{}, &problem{status: http.StatusMethodNotAllowed, code: invalidRequest, message: "Introspection is a POST (RFC 7662 section 2.1)."}
 	}
-	if inQuery(r.URL.RawQuery) {
+	if server.InQuery(r.URL.RawQuery, paramToken, paramClientID, paramClientSecret, "access_token") {
 		return form{}, malformed("A token or credential stands in the URL, where logs keep it. Send it in the body, and revoke this one.")
 	}
 	if !isForm(r.Header) {
@@ -155,23 +150,6 @@ func read(w http.ResponseWriter, r *http.Request) (form, *problem) {
 		return form{}, malformed("The body is not form-encoded.")
 	}
 	return f, nil
-}
-
-// inQuery says whether a URL's query names what belongs in the body.
-func inQuery(query string) bool {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		key, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(key); err == nil {
-			key = decoded
-		}
-		switch key {
-		case paramToken, paramClientID, paramClientSecret, "access_token":
-			return true
-		}
-	}
-	return false
 }
 
 // isForm says whether the body is a form in plain bytes. Clients send the type with and

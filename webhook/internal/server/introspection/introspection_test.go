@@ -32,7 +32,8 @@ func serve(t *testing.T, e *engine) *fixture {
 	}
 	return start(t, &fixture{engine: e}, server.Route{First: introspection.Path}, func(record server.RecordFunc) server.Surface {
 		return introspection.New(introspection.Options{
-			Decide: e.Decide, Authenticate: e.Authenticate, ServiceAccount: account, URL: "https://webhook.introspection.svc", Record: record, Clock: time.Now,
+			Decide: e.Decide, Authenticate: e.Authenticate, ServiceAccount: account,
+			Ready: func() bool { return true }, URL: "https://webhook.introspection.svc", Record: record, Clock: time.Now,
 		})
 	})
 }

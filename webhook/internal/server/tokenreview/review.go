@@ -12,7 +12,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -164,17 +163,12 @@ func plain(s string) bool {
 }
 
 // encode is a TokenReview without its question: the token is not sent back.
-func encode(version string, status *authenticationv1.TokenReviewStatus) string {
+func encode(version string, status *authenticationv1.TokenReviewStatus) []byte {
 	body, err := json.Marshal(authenticationv1.TokenReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: kind}, Status: *status,
 	})
 	if err != nil { // can't be: strings only
-		return `{"apiVersion":"` + version + `","kind":"TokenReview","status":{"error":"internal: The answer could not be written."}}`
+		return []byte(`{"apiVersion":"` + version + `","kind":"TokenReview","status":{"error":"internal: The answer could not be written."}}`)
 	}
-	return string(body)
-}
-
-func setLength(header http.Header, length int) {
-	header["Content-Type"] = []string{"application/json"}
-	header["Content-Length"] = []string{strconv.Itoa(length)}
+	return body
 }

@@ -5,8 +5,6 @@ package tokenreview
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -113,11 +111,7 @@ func (h *Handler) status(r *http.Request, call server.Call, asked *question, unr
 	})
 	switch {
 	case err != nil:
-		u, ok := errors.AsType[*token.Undecided](err)
-		if !ok {
-			u = server.Internal(err)
-		}
-		return untold(u, call.ID)
+		return untold(server.AsUndecided(err), call.ID)
 	case d.Verdict != token.Allow:
 		return &authenticationv1.TokenReviewStatus{}
 	case ctx.Err() != nil:
@@ -177,11 +171,7 @@ func (h *Handler) Undecided(w http.ResponseWriter, r *http.Request, u *token.Und
 	answer(w, asked.version, untold(u, w.Header().Get(server.HeaderDecision)))
 }
 
-// answer sends a TokenReview. Whoever reads it is told its length: nothing is chunked.
+// answer sends a TokenReview.
 func answer(w http.ResponseWriter, version string, status *authenticationv1.TokenReviewStatus) {
-	body := encode(version, status)
-	setLength(w.Header(), len(body))
-	w.WriteHeader(http.StatusOK)
-	// An error means that the API server is gone: nobody to tell.
-	_, _ = io.WriteString(w, body) //nolint:gosec // JSON, to who proved to be the API server: no browser
+	server.JSON(w, http.StatusOK, encode(version, status))
 }
