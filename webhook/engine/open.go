@@ -89,7 +89,7 @@ func fetcher(s ServerState) (func(context.Context) ([]byte, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	return jwt.HTTPKeys(client, s.JWKSURI, s.HostHeader), nil
+	return introspect.FetchKeys(client, s.JWKSURI, s.HostHeader), nil
 }
 
 func settingsOf(s *ServerState) [32]byte {

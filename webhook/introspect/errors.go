@@ -63,8 +63,10 @@ func transportError(err error) error {
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // it repeats method and URL
 	}
-	if strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "transport connection broken") {
-		return errNotHTTP
+	for _, quoting := range []string{"malformed", "transport connection broken", "Location header"} {
+		if strings.Contains(err.Error(), quoting) {
+			return errNotHTTP
+		}
 	}
 	return err
 }

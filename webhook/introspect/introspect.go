@@ -78,9 +78,12 @@ func New(opts Options) (*Client, error) {
 		c.http = &shared
 	}
 	// A redirect would carry the token, and perhaps the credential, to another place.
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http.CheckRedirect = stay
 	return c, nil
 }
+
+// stay follows no redirect.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // CloseIdleConnections closes connections that nobody uses, unless they are those of a
 // client that was handed in.

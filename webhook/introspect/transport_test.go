@@ -39,6 +39,9 @@ func TestNoAnswer(t *testing.T) {
 		"echo as chunk": {"net/http may quote it", func(c net.Conn, r *http.Request) {
 			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", r.PostFormValue("token"))
 		}, "reading the answer"},
+		"echo as location": {"net/http quotes it", func(c net.Conn, r *http.Request) {
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 302 Found\r\nLocation: http://%%zz%s\r\nContent-Length: 0\r\n\r\n", r.PostFormValue("token"))
+		}, "not HTTP"},
 		"truncated": {"half an answer that looks whole", func(c net.Conn, _ *http.Request) {
 			_, _ = fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"active\":true}")
 		}, "reading the answer"},

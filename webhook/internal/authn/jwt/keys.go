@@ -85,7 +85,7 @@ func (k *key) fits(alg string) bool {
 // answer too: all were withdrawn. Errors hold nothing of the document.
 func parseKeys(document []byte) ([]key, error) {
 	if len(document) > maxDocument {
-		return nil, errLarge
+		return nil, fmt.Errorf("the JWKS is larger than %d MiB", maxDocument>>20)
 	}
 	var (
 		members map[string]json.RawMessage // a struct would take KEYS for keys

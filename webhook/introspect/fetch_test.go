@@ -1,7 +1,7 @@
 // Copyright The introspection-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package jwt_test
+package introspect_test
 
 import (
 	"context"
@@ -13,12 +13,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/introspection-dev/introspection-operator/webhook/internal/authn/jwt"
+	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 )
 
-const canary = "s3cr3t-canary"
+// quoted is what a server sends back, and no error may hold.
+const quoted = "s3cr3t-canary"
 
-func TestHTTPKeys(t *testing.T) {
+func TestFetchKeys(t *testing.T) {
 	respond := func(status int, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
@@ -36,11 +37,11 @@ func TestHTTPKeys(t *testing.T) {
 		"larger":   {"never truncated", respond(http.StatusOK, strings.Repeat("x", 1<<20+1)), ""},
 		"203":      {"a proxy's words", respond(http.StatusNonAuthoritativeInfo, document), ""},
 		"204":      {"no document", respond(http.StatusNoContent, ""), ""},
-		"404":      {"no keys here", respond(http.StatusNotFound, canary), ""},
-		"500":      {"an outage", respond(http.StatusInternalServerError, canary), ""},
-		"redirect": {"keys from wherever it leads", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/"+canary, http.StatusFound) }, ""},
+		"404":      {"no keys here", respond(http.StatusNotFound, quoted), ""},
+		"500":      {"an outage", respond(http.StatusInternalServerError, quoted), ""},
+		"redirect": {"keys from wherever it leads", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/"+quoted, http.StatusFound) }, ""},
 		"odd redirect": {"its words are quoted by net/http", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Location", "http://%zz"+canary)
+			w.Header().Set("Location", "http://%zz"+quoted)
 			w.WriteHeader(http.StatusFound)
 		}, ""},
 		"cut": {"half of a document is none", func(w http.ResponseWriter, _ *http.Request) {
@@ -59,11 +60,11 @@ func TestHTTPKeys(t *testing.T) {
 				c.handler(w, r)
 			}))
 			defer s.Close()
-			got, err := jwt.HTTPKeys(s.Client(), s.URL+"/jwks", "sso.example.com")(t.Context())
+			got, err := introspect.FetchKeys(s.Client(), s.URL+"/jwks", "sso.example.com")(t.Context())
 			if string(got) != c.want || (err == nil) != (c.want != "") {
 				t.Errorf("%s: %d bytes, %v", c.reason, len(got), err)
 			}
-			if err != nil && strings.Contains(err.Error(), canary) {
+			if err != nil && strings.Contains(err.Error(), quoted) {
 				t.Errorf("the error quotes the server: %v", err)
 			}
 			if requests != 1 {
@@ -73,16 +74,16 @@ func TestHTTPKeys(t *testing.T) {
 	}
 }
 
-func TestHTTPKeysLeavesTheClientAlone(t *testing.T) {
+func TestFetchKeysLeavesTheClientAlone(t *testing.T) {
 	client := &http.Client{}
-	jwt.HTTPKeys(client, "https://sso", "")
+	introspect.FetchKeys(client, "https://sso", "")
 	if client.CheckRedirect != nil {
 		t.Error("the caller's client was changed")
 	}
 }
 
-// TestHTTPKeysOfNoHTTP: net/http's error quotes what came.
-func TestHTTPKeysOfNoHTTP(t *testing.T) {
+// TestFetchKeysOfNoHTTP: net/http's error quotes what came.
+func TestFetchKeysOfNoHTTP(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -94,24 +95,24 @@ func TestHTTPKeysOfNoHTTP(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_, _ = conn.Write([]byte(canary + "\r\n\r\n"))
+			_, _ = conn.Write([]byte(quoted + "\r\n\r\n"))
 			_ = conn.Close()
 		}
 	}()
-	_, err = jwt.HTTPKeys(&http.Client{}, "http://"+listener.Addr().String(), "")(t.Context())
-	if err == nil || strings.Contains(err.Error(), canary) {
+	_, err = introspect.FetchKeys(&http.Client{}, "http://"+listener.Addr().String(), "")(t.Context())
+	if err == nil || strings.Contains(err.Error(), quoted) {
 		t.Errorf("an answer that is no HTTP: %v", err)
 	}
 }
 
-func TestHTTPKeysErrors(t *testing.T) {
+func TestFetchKeysErrors(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := jwt.HTTPKeys(&http.Client{}, "http://127.0.0.1:1", "")(ended)
+	_, err := introspect.FetchKeys(&http.Client{}, "http://127.0.0.1:1", "")(ended)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the cause is lost: %v", err)
 	}
-	if _, err := jwt.HTTPKeys(&http.Client{}, "://"+canary, "")(t.Context()); err == nil || strings.Contains(err.Error(), canary) {
+	if _, err := introspect.FetchKeys(&http.Client{}, "://"+quoted, "")(t.Context()); err == nil || strings.Contains(err.Error(), quoted) {
 		t.Errorf("an address that is none: %v", err)
 	}
 }
