@@ -174,6 +174,36 @@ func TestNoRedirect(t *testing.T) {
 	}
 }
 
+// TestQuotedWords: net/http's errors repeat what a server sent, which may be our request.
+func TestQuotedWords(t *testing.T) {
+	for name, answer := range map[string]string{
+		"status line": "canary\r\n\r\n",
+		"status":      "HTTP/1.1 canary\r\n\r\n",
+		"header":      "HTTP/1.1 200 OK\r\ncanary\r\n\r\n",
+		"location":    "HTTP/1.1 302 Found\r\nLocation: http://%zzcanary\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = conn.Write([]byte(answer))
+				_ = conn.Close()
+			}))
+			t.Cleanup(server.Close)
+			_, err := get(t, provider.HTTPOptions{}, server.URL)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := provider.Unreachable("ask", err); strings.Contains(got.Error(), "canary") || !strings.Contains(got.Error(), "not HTTP") {
+				t.Errorf("error %v", got)
+			}
+		})
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))

@@ -28,8 +28,24 @@ func Unreachable(op string, err error) *Error {
 	}
 	if advice := adviceOn(err); advice != "" {
 		err = fmt.Errorf("%s (%w)", advice, err)
+	} else if quotesPeer(err) {
+		err = errNotHTTP
 	}
 	return &Error{Kind: KindUnreachable, Op: op, Err: err}
+}
+
+// errNotHTTP stands for an error that quotes what the server sent: it might have sent our
+// own request back, and this one goes into a status.
+var errNotHTTP = errors.New("the answer is not HTTP: is this the address of an authorization server?")
+
+// quotesPeer says whether net/http made the error of the server's own words.
+func quotesPeer(err error) bool {
+	for _, quoting := range []string{"malformed", "transport connection broken", "Location header"} {
+		if err != nil && strings.Contains(err.Error(), quoting) {
+			return true
+		}
+	}
+	return false
 }
 
 func adviceOn(err error) string {
