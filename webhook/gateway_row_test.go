@@ -24,6 +24,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
@@ -174,7 +175,7 @@ func (f *front) aliases(t *testing.T, gateway string, want http.Header) {
 // nothing that the user wrote into header.
 func (f *front) certificates(t *testing.T, gateway, header string) {
 	t.Helper()
-	shown, other := issue(t, f.clients, "user.example.com"), issue(t, f.clients, "victim.example.com")
+	shown, other := f.clients.CertificateForTest(t, env.Names{DNS: []string{"user.example.com"}}), f.clients.CertificateForTest(t, env.Names{DNS: []string{"victim.example.com"}})
 	sum := sha256.Sum256(shown.Certificate[0])
 	der := base64.StdEncoding.EncodeToString(other.Certificate[0])
 	escaped := url.PathEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate[0]})))

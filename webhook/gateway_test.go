@@ -22,6 +22,7 @@ import (
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook"
 	"github.com/introspection-dev/introspection-operator/webhook/policy"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -88,12 +89,12 @@ func serveFront(t *testing.T, file, san string, more ...string) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{fixture: &fixture{ca: newCA(t), clients: newCA(t), log: &lockedBuffer{}}, engine: &watched{policy: p}, dir: t.TempDir()}
+	f := &front{fixture: &fixture{ca: env.CAForTest(t), clients: env.CAForTest(t), log: &harness.Log{}}, engine: &watched{policy: p}, dir: t.TempDir()}
 	config, err := webhook.ParseConfig([]byte(declaration(t, f.clients, file, more...)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := issue(t, f.ca, "webhook.introspection.svc")
+	certificate := f.ca.CertificateForTest(t, env.Names{DNS: []string{"webhook.introspection.svc"}})
 	s, err := webhook.New(webhook.Options{
 		Engine: f.engine, Config: config, IntrospectionAddr: "127.0.0.1:0", ForwardAuthAddr: "127.0.0.1:0", ExtAuthzAddr: "127.0.0.1:0",
 		AuthorizeURL: "https://webhook.introspection.svc:9443", ExtAuthzURL: "https://webhook.introspection.svc:9444",
@@ -104,15 +105,7 @@ func serveFront(t *testing.T, file, san string, more ...string) *front {
 		t.Fatal(err)
 	}
 	f.addresses = s.Addresses()
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	harness.Run(t, s.Run)
 	f.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Reached", r.Method+" "+r.RequestURI)
 		if err := json.NewEncoder(w).Encode(r.Header); err != nil {

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -79,20 +79,20 @@ type fixture struct {
 	ca        *env.CA
 	clients   *env.CA
 	addresses webhook.Addresses
-	log       *lockedBuffer
+	log       *harness.Log
 }
 
 // serve runs the data plane, with one gateway: nginx.edge.svc under the CA of clients.
 func serve(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{engine: &engine{}, ca: newCA(t), clients: newCA(t), log: &lockedBuffer{}}
+	f := &fixture{engine: &engine{}, ca: env.CAForTest(t), clients: env.CAForTest(t), log: &harness.Log{}}
 	config, err := webhook.ParseConfig([]byte("gateways:\n- {name: mesh, kind: EnvoyHTTP, authenticate: {serviceAccount: mesh/gateway}}\n" +
 		"- name: edge\n  kind: Nginx\n  authenticate:\n" +
 		"    certificateSAN: nginx.edge.svc\n    clientCA: |\n      " + strings.ReplaceAll(string(f.clients.PEM()), "\n", "\n      ")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := issue(t, f.ca, "webhook.introspection.svc")
+	certificate := f.ca.CertificateForTest(t, env.Names{DNS: []string{"webhook.introspection.svc"}})
 	s, err := webhook.New(webhook.Options{
 		Engine: f.engine, Config: config, IntrospectionAddr: "127.0.0.1:0", ForwardAuthAddr: "127.0.0.1:0",
 		IntrospectionURL: facadeURL, AuthorizeURL: facadeURL + ":9443",
@@ -103,38 +103,8 @@ func serve(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.addresses = s.Addresses()
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	harness.Run(t, s.Run)
 	return f
-}
-
-func newCA(t *testing.T) *env.CA {
-	t.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ca
-}
-
-func issue(t *testing.T, ca *env.CA, name string) tls.Certificate {
-	t.Helper()
-	certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
 }
 
 // client trusts the webhook, and shows certificates if there are any.
@@ -180,7 +150,7 @@ func request(t *testing.T, method, target, body string, header http.Header) *htt
 // TestSurfaces: each port speaks its protocol, and only that.
 func TestSurfaces(t *testing.T) {
 	f := serve(t)
-	gateway, stranger := f.client(t, issue(t, f.clients, "nginx.edge.svc")), f.client(t)
+	gateway, stranger := f.client(t, f.clients.CertificateForTest(t, env.Names{DNS: []string{"nginx.edge.svc"}})), f.client(t)
 	facade, forward := "https://"+f.addresses.Introspection, "https://"+f.addresses.ForwardAuth
 	bearer := http.Header{"Authorization": {"Bearer alice"}}
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
@@ -263,21 +233,4 @@ func TestNew(t *testing.T) {
 	if _, err := webhook.New(options); err == nil || !strings.Contains(err.Error(), "listening for forward-auth") {
 		t.Errorf("New: %v", err)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -84,13 +85,13 @@ func serveCluster(t *testing.T, version string) (*cluster, *rest.Config, string)
 	t.Helper()
 	const page = "kubernetes.md"
 	e := &cluster{asked: map[string]int{}}
-	f := &fixture{ca: newCA(t), clients: newCA(t), log: &lockedBuffer{}}
+	f := &fixture{ca: env.CAForTest(t), clients: env.CAForTest(t), log: &harness.Log{}}
 	pem := strings.ReplaceAll(strings.TrimSuffix(string(f.clients.PEM()), "\n"), "\n", "\n    ")
 	config, err := webhook.ParseConfig([]byte(filled(t, block(t, page, "tokenreview.yaml"), "    -----BEGIN CERTIFICATE-----\n    …\n", "    "+pem+"\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := issue(t, f.ca, "webhook.introspection.svc")
+	certificate := f.ca.CertificateForTest(t, env.Names{DNS: []string{"webhook.introspection.svc"}})
 	s, err := webhook.New(webhook.Options{
 		Engine: e, Config: config, IntrospectionAddr: "127.0.0.1:0", ForwardAuthAddr: "127.0.0.1:0", TokenReviewAddr: "127.0.0.1:0",
 		Certificates: func() (*tls.Certificate, error) { return &certificate, nil },
@@ -99,15 +100,7 @@ func serveCluster(t *testing.T, version string) (*cluster, *rest.Config, string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	harness.Run(t, s.Run)
 
 	dir := t.TempDir()
 	certPEM, keyPEM, err := f.clients.Issue(env.Names{DNS: []string{"kube-apiserver"}})

@@ -66,20 +66,10 @@ type plane struct {
 // certificates are the webhook's and the gateway's.
 func certificates(b *testing.B) *plane {
 	b.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		b.Fatal(err)
-	}
+	ca := env.CAForTest(b)
 	issue := func(name string) *tls.Certificate {
-		certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{name}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		pair, err := tls.X509KeyPair(certPEM, keyPEM)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return &pair
+		cert := ca.CertificateForTest(b, env.Names{DNS: []string{name}})
+		return &cert
 	}
 	return &plane{ca: ca, serving: issue("localhost"), client: issue(gateway), mesh: issue(meshed)}
 }

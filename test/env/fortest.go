@@ -5,6 +5,7 @@ package env
 
 import (
 	"context"
+	"crypto/tls"
 	"testing"
 )
 
@@ -65,6 +66,30 @@ func EnvoyForTest(tb testing.TB, conf string) *Envoy {
 	}
 	tb.Cleanup(func() { stopped(tb, envoy.Stop()) })
 	return envoy
+}
+
+// CAForTest is NewCA.
+func CAForTest(tb testing.TB) *CA {
+	tb.Helper()
+	ca, err := NewCA()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ca
+}
+
+// CertificateForTest is a certificate of the authority, with its key.
+func (c *CA) CertificateForTest(tb testing.TB, names Names) tls.Certificate {
+	tb.Helper()
+	certPEM, keyPEM, err := c.Issue(names)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cert
 }
 
 // FreePortForTest is FreePort.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/engine"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -63,8 +64,8 @@ func expected(name string, tr *trial, s *surface) outcome {
 func everything(t *testing.T, all map[string]trial) (*plane, *cast) {
 	t.Helper()
 	c := &cast{t: t, provider: newProvider(t), stranger: newSigner(t, "k1"), key: newSigner(t, "")}
-	ca := newCA(t)
-	c.user, c.other = issue(t, ca, "user.example.com"), issue(t, ca, "other.example.com")
+	ca := env.CAForTest(t)
+	c.user, c.other = ca.CertificateForTest(t, env.Names{DNS: []string{"user.example.com"}}), ca.CertificateForTest(t, env.Names{DNS: []string{"other.example.com"}})
 	s := settings{state: engine.State{TakenAt: time.Now(), Clients: []engine.ClientState{clientState("second", "second")}}}
 	s.state.Servers = append(s.state.Servers, c.provider.state("second", otherIssuer, "/introspect"))
 	for name, tr := range all {

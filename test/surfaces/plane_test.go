@@ -70,7 +70,7 @@ type plane struct {
 func start(t *testing.T, s settings) *plane {
 	t.Helper()
 	p := &plane{
-		ca: newCA(t), clients: newCA(t), log: &lines{}, registry: prometheus.NewRegistry(), spans: tracetest.NewSpanRecorder(),
+		ca: env.CAForTest(t), clients: env.CAForTest(t), log: &lines{}, registry: prometheus.NewRegistry(), spans: tracetest.NewSpanRecorder(),
 	}
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(p.spans)).Tracer("test")
 	log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -101,7 +101,7 @@ func (p *plane) serve(t *testing.T, s *settings, opts webhook.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := issue(t, p.ca, hostname)
+	certificate := p.ca.CertificateForTest(t, env.Names{DNS: []string{hostname}})
 	opts.Engine, opts.Config = p.engine, config
 	if s.around != nil {
 		opts.Engine = s.around(p.engine)
@@ -142,34 +142,12 @@ func (p *plane) config(reviews []string) string {
 	return b.String()
 }
 
-func newCA(t *testing.T) *env.CA {
-	t.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ca
-}
-
-func issue(t *testing.T, ca *env.CA, name string) tls.Certificate {
-	t.Helper()
-	certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
 // tlsOf trusts the webhook, and shows a certificate of that name, if there is one.
 func (p *plane) tlsOf(t *testing.T, name string) *tls.Config {
 	t.Helper()
 	c := &tls.Config{RootCAs: p.ca.Pool(), ServerName: hostname, MinVersion: tls.VersionTLS13}
 	if name != "" {
-		c.Certificates = []tls.Certificate{issue(t, p.clients, name)}
+		c.Certificates = []tls.Certificate{p.clients.CertificateForTest(t, env.Names{DNS: []string{name}})}
 	}
 	return c
 }

@@ -4,7 +4,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -174,24 +173,6 @@ func policyWith(tb testing.TB, name, client string, change func(*v1alpha1.TokenP
 		tb.Fatal(err)
 	}
 	return PolicyState{Ref: ref(name), UID: "uid-" + name, Generation: 7, Compiled: compiled}
-}
-
-// lines is a log that goroutines may share.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // newEngine fills in what a test does not care for.

@@ -17,12 +17,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
 
 // audited is the log of one decision, without what changes from run to run.
-func audited(t *testing.T, l *lines) []map[string]any {
+func audited(t *testing.T, l *harness.Log) []map[string]any {
 	t.Helper()
 	var all []map[string]any
 	for line := range strings.Lines(l.String()) {
@@ -43,7 +44,7 @@ func audited(t *testing.T, l *lines) []map[string]any {
 func TestAudit(t *testing.T) {
 	s := newIDP(t)
 	s.inactive()
-	var log lines
+	var log harness.Log
 	e := newEngine(t, Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))}, one(t, s, time.Hour))
 	billing := unsigned(map[string]any{"iss": issuer, "aud": "billing"})
 	d, err := e.Decide(t.Context(), token.Request{
@@ -79,7 +80,7 @@ func TestAudit(t *testing.T) {
 }
 
 func TestAuditSamplesAllows(t *testing.T) {
-	var log lines
+	var log harness.Log
 	e := newEngine(t, Options{Logger: slog.New(slog.NewJSONHandler(&log, nil)), SampleAllows: 3}, one(t, newIDP(t), time.Hour))
 	for range 7 {
 		decide(t, e, "orders", good())
@@ -93,7 +94,7 @@ func TestAuditSamplesAllows(t *testing.T) {
 func TestHintIsBounded(t *testing.T) {
 	s := newIDP(t)
 	s.inactive()
-	var log lines
+	var log harness.Log
 	e := newEngine(t, Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))}, one(t, s, time.Hour))
 	long := strings.Repeat("x", 1500)
 	decide(t, e, "orders", unsigned(map[string]any{"iss": issuer, "azp": long, "aud": []string{"a\nb", long, long, long, long, long}}))

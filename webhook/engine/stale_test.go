@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -162,7 +163,7 @@ func TestStaleBehindTheBreaker(t *testing.T) {
 func TestStaleIsAudited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpstream()
-		var log lines
+		var log harness.Log
 		e, _ := bubble(t, u, func(o *Options, _ *State) {
 			o.Logger, o.SampleAllows = slog.New(slog.NewJSONHandler(&log, nil)), 1
 		}, servingStale(t, "orders", 30*time.Second))

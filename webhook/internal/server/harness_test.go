@@ -10,12 +10,12 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -46,7 +46,7 @@ type fixture struct {
 	options  server.Options
 	server   *server.Server
 	registry *prometheus.Registry
-	log      *lockedBuffer
+	log      *harness.Log
 	stop     context.CancelFunc
 	done     chan error
 }
@@ -54,7 +54,7 @@ type fixture struct {
 // serve runs a Server; change adapts its options, and may be nil.
 func serve(t *testing.T, s surface, change func(*server.Options)) *fixture {
 	t.Helper()
-	f := &fixture{ca: newAuthority(t), registry: prometheus.NewRegistry(), log: &lockedBuffer{}, done: make(chan error, 1)}
+	f := &fixture{ca: newAuthority(t), registry: prometheus.NewRegistry(), log: &harness.Log{}, done: make(chan error, 1)}
 	metrics, err := server.NewMetrics(f.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -153,50 +153,11 @@ func get(t *testing.T, c *http.Client, url string, header http.Header) (answer, 
 // answers are those that were counted, by status.
 func (f *fixture) answers(t *testing.T) map[string]float64 {
 	t.Helper()
-	return f.counted(t, "introspection_webhook_answers_total", "code")
+	return harness.Counted(t, f.registry, "introspection_webhook_answers_total", "code")
 }
 
 // refusals are those that were counted, by reason.
 func (f *fixture) refusals(t *testing.T) map[string]float64 {
 	t.Helper()
-	return f.counted(t, "introspection_webhook_refusals_total", "reason")
-}
-
-func (f *fixture) counted(t *testing.T, name, by string) map[string]float64 {
-	t.Helper()
-	families, err := f.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	counted := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			for _, label := range metric.GetLabel() {
-				if n := metric.GetCounter().GetValue(); label.GetName() == by && n > 0 {
-					counted[label.GetValue()] += n
-				}
-			}
-		}
-	}
-	return counted
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return harness.Counted(t, f.registry, "introspection_webhook_refusals_total", "reason")
 }

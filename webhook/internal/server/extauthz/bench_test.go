@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server/extauthz"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -53,7 +54,7 @@ func BenchmarkCheck(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	certificate := issue(b, f.ca, hostname)
+	certificate := f.ca.CertificateForTest(b, env.Names{DNS: []string{hostname}})
 	s := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13,
 	})))

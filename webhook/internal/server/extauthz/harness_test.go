@@ -4,7 +4,6 @@
 package extauthz_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server/extauthz"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -65,7 +65,7 @@ type fixture struct {
 	options     extauthz.Options
 	server      *extauthz.Server
 	registry    *prometheus.Registry
-	log         *lockedBuffer
+	log         *harness.Log
 	stop        context.CancelFunc
 	done        chan error
 }
@@ -91,14 +91,14 @@ func (f *fixture) with(tb testing.TB, e *engine) *fixture {
 // and web, which asks by HTTP; change adapts its options, and may be nil.
 func serve(tb testing.TB, e *engine, change func(*extauthz.Options)) *fixture {
 	tb.Helper()
-	f := &fixture{ca: newCA(tb), clients: newCA(tb)}
+	f := &fixture{ca: env.CAForTest(tb), clients: env.CAForTest(tb)}
 	f.run(tb, e, change)
 	return f
 }
 
 func (f *fixture) run(tb testing.TB, e *engine, change func(*extauthz.Options)) {
 	tb.Helper()
-	f.registry, f.log, f.done = prometheus.NewRegistry(), &lockedBuffer{}, make(chan error, 1)
+	f.registry, f.log, f.done = prometheus.NewRegistry(), &harness.Log{}, make(chan error, 1)
 	metrics, err := server.NewMetrics(f.registry)
 	if err != nil {
 		tb.Fatal(err)
@@ -107,7 +107,7 @@ func (f *fixture) run(tb testing.TB, e *engine, change func(*extauthz.Options)) 
 	callers := server.NewCallers(server.CallersOptions{
 		Gateways: config.Gateways, Kinds: server.Kind.OverGRPC, ServiceAccount: accounts, Audience: "https://webhook.test:9444", Clock: time.Now,
 	})
-	certificate := issue(tb, f.ca, hostname)
+	certificate := f.ca.CertificateForTest(tb, env.Names{DNS: []string{hostname}})
 	log := slog.New(slog.NewJSONHandler(f.log, nil))
 	f.options = extauthz.Options{
 		Addr: "127.0.0.1:0", Decide: e.Decide, Caller: callers.IdentifyPeer, Record: server.NewRecord(log, metrics),
@@ -155,34 +155,12 @@ func (f *fixture) config(tb testing.TB) server.Config {
 	return config
 }
 
-func newCA(tb testing.TB) *env.CA {
-	tb.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ca
-}
-
-func issue(tb testing.TB, ca *env.CA, name string) tls.Certificate {
-	tb.Helper()
-	certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{name}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return cert
-}
-
 // clientTLS trusts the server, and shows a certificate of that name, if there is one.
 func (f *fixture) clientTLS(tb testing.TB, name string) *tls.Config {
 	tb.Helper()
 	config := &tls.Config{RootCAs: f.ca.Pool(), ServerName: hostname, MinVersion: tls.VersionTLS13}
 	if name != "" {
-		config.Certificates = []tls.Certificate{issue(tb, f.clients, name)}
+		config.Certificates = []tls.Certificate{f.clients.CertificateForTest(tb, env.Names{DNS: []string{name}})}
 	}
 	return config
 }
@@ -242,39 +220,5 @@ func headersOf(tb testing.TB, options []*corev3.HeaderValueOption) map[string]st
 // answers are those that were counted, by status.
 func (f *fixture) answers(tb testing.TB) map[string]float64 {
 	tb.Helper()
-	families, err := f.registry.Gather()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	counted := map[string]float64{}
-	for _, family := range families {
-		if family.GetName() != "introspection_webhook_answers_total" {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			for _, label := range metric.GetLabel() {
-				if n := metric.GetCounter().GetValue(); label.GetName() == "code" && n > 0 {
-					counted[label.GetValue()] += n
-				}
-			}
-		}
-	}
-	return counted
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return harness.Counted(tb, f.registry, "introspection_webhook_answers_total", "code")
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -68,7 +69,7 @@ func (*engine) Authenticate(_ token.Ref, id, secret string) (token.Ref, bool) {
 type fixture struct {
 	url    string
 	client *http.Client
-	log    *lockedBuffer
+	log    *harness.Log
 	engine *engine
 }
 
@@ -85,7 +86,7 @@ func start(t *testing.T, f *fixture, route server.Route, handler func(server.Rec
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.log = &lockedBuffer{}
+	f.log = &harness.Log{}
 	log := slog.New(slog.NewJSONHandler(f.log, nil))
 	s, err := server.New(server.Options{
 		Addr: "127.0.0.1:0", Surface: "test", Route: route, Handler: handler(server.NewRecord(log, metrics)),
@@ -138,21 +139,4 @@ func (f *fixture) do(t *testing.T, method, path, body string, header http.Header
 		t.Errorf("%s %s is answered with %v", method, path, resp.Header)
 	}
 	return answer{StatusCode: resp.StatusCode, Header: resp.Header}, b.String()
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -19,6 +19,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server/tokenreview"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
@@ -67,14 +68,14 @@ func allow(u token.User) *engine {
 type fixture struct {
 	ca, clients *env.CA
 	url         string
-	log         *lockedBuffer
+	log         *harness.Log
 	stop        context.CancelFunc
 }
 
 // serve runs a surface until the test ends; change adapts its options, and may be nil.
 func serve(tb testing.TB, e *engine, change func(*server.Options)) *fixture {
 	tb.Helper()
-	f := &fixture{ca: newCA(tb), clients: newCA(tb), log: &lockedBuffer{}}
+	f := &fixture{ca: env.CAForTest(tb), clients: env.CAForTest(tb), log: &harness.Log{}}
 	config, err := server.ParseConfig([]byte("tokenReview:\n  usernamePrefix: 'oidc:'\n  groupsPrefix: 'oidc-group:'\n" +
 		"  policies: [shop/cluster]\n  extraKeys: [example.com/tenant]\n  certificateSAN: " + apiServer + "\n  clientCA: |\n    " +
 		strings.ReplaceAll(string(f.clients.PEM()), "\n", "\n    ")))
@@ -85,7 +86,7 @@ func serve(tb testing.TB, e *engine, change func(*server.Options)) *fixture {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	certificate := issue(tb, f.ca, hostname)
+	certificate := f.ca.CertificateForTest(tb, env.Names{DNS: []string{hostname}})
 	log := slog.New(slog.NewJSONHandler(f.log, nil))
 	record := server.NewRecord(log, metrics)
 	options := server.Options{
@@ -104,39 +105,8 @@ func serve(tb testing.TB, e *engine, change func(*server.Options)) *fixture {
 		tb.Fatal(err)
 	}
 	f.url = "https://" + s.Address()
-	var ctx context.Context
-	ctx, f.stop = context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	tb.Cleanup(func() {
-		f.stop()
-		if err := <-done; err != nil {
-			tb.Errorf("Run: %v", err)
-		}
-	})
+	f.stop = harness.Run(tb, s.Run)
 	return f
-}
-
-func newCA(tb testing.TB) *env.CA {
-	tb.Helper()
-	ca, err := env.NewCA()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ca
-}
-
-func issue(tb testing.TB, ca *env.CA, name string) tls.Certificate {
-	tb.Helper()
-	certPEM, keyPEM, err := ca.Issue(env.Names{DNS: []string{name}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return cert
 }
 
 // client shows a certificate of that name, if there is one.
@@ -144,7 +114,7 @@ func (f *fixture) client(tb testing.TB, name string) *http.Client {
 	tb.Helper()
 	config := &tls.Config{RootCAs: f.ca.Pool(), ServerName: hostname, MinVersion: tls.VersionTLS13}
 	if name != "" {
-		config.Certificates = []tls.Certificate{issue(tb, f.clients, name)}
+		config.Certificates = []tls.Certificate{f.clients.CertificateForTest(tb, env.Names{DNS: []string{name}})}
 	}
 	transport := &http.Transport{TLSClientConfig: config}
 	tb.Cleanup(transport.CloseIdleConnections)
@@ -218,21 +188,4 @@ func body(tb testing.TB, version, raw string, audiences ...string) string {
 		tb.Fatal(err)
 	}
 	return string(encoded)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 
+	"github.com/introspection-dev/introspection-operator/test/env"
 	"github.com/introspection-dev/introspection-operator/webhook/internal/server"
 	"github.com/introspection-dev/introspection-operator/webhook/token"
 )
@@ -161,7 +162,7 @@ func TestDrain(t *testing.T) {
 func TestStranger(t *testing.T) {
 	e := allow(token.User{Username: "alice"})
 	f := serve(t, e, nil)
-	other := &fixture{ca: f.ca, clients: newCA(t), url: f.url, log: f.log}
+	other := &fixture{ca: f.ca, clients: env.CAForTest(t), url: f.url, log: f.log}
 	question := body(t, v1, "s3cret", "api")
 	for name, client := range map[string]*http.Client{
 		"no certificate": f.client(t, ""), "another name": f.client(t, "kube-controller-manager"), "another CA": other.client(t, apiServer),
