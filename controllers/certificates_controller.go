@@ -34,13 +34,25 @@ type certificateReconciler struct {
 	bundle  atomic.Pointer[[]byte]
 }
 
-// Bundle are the PEM certificates that callers verify the webhook with; empty
-// before the first look.
-func (r *certificateReconciler) Bundle() []byte {
+// authorityBundle is the key of the PEM certificates that callers trust.
+const authorityBundle = "ca.crt"
+
+// Bundle are the PEM certificates that callers verify the webhook with; empty before there
+// are any. A process that started just now reads those that were made before: without them
+// it would take away what its clients' statuses say.
+func (r *certificateReconciler) Bundle(ctx context.Context) ([]byte, error) {
 	if b := r.bundle.Load(); b != nil {
-		return *b
+		return *b, nil
 	}
-	return nil
+	stored, err := r.store.LoadTLS(ctx, r.store.SystemNamespace, credential.AuthorityName)
+	if err != nil {
+		return nil, err
+	}
+	bundle := stored.Data[authorityBundle]
+	if len(bundle) > 0 {
+		r.bundle.CompareAndSwap(nil, &bundle) // what Reconcile knows is newer
+	}
+	return bundle, nil
 }
 
 // Reconcile rolls the authority and renews the serving certificate.
@@ -53,14 +65,14 @@ func (r *certificateReconciler) Reconcile(ctx context.Context, _ ctrl.Request) (
 	authority, changed, err := certificate.Roll(certificate.Authority{
 		Current: certificate.Pair{Certificate: stored.Data[corev1.TLSCertKey], Key: stored.Data[corev1.TLSPrivateKeyKey]},
 		Next:    certificate.Pair{Certificate: stored.Data["next.crt"], Key: stored.Data["next.key"]},
-		Bundle:  stored.Data["ca.crt"],
+		Bundle:  stored.Data[authorityBundle],
 	}, now)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("rolling the certificate authority: %w", err)
 	}
 	if changed {
 		stored.Data = map[string][]byte{
-			corev1.TLSCertKey: authority.Current.Certificate, corev1.TLSPrivateKeyKey: authority.Current.Key, "ca.crt": authority.Bundle,
+			corev1.TLSCertKey: authority.Current.Certificate, corev1.TLSPrivateKeyKey: authority.Current.Key, authorityBundle: authority.Bundle,
 		}
 		if len(authority.Next.Certificate) > 0 {
 			stored.Data["next.crt"], stored.Data["next.key"] = authority.Next.Certificate, authority.Next.Key

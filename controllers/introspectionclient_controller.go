@@ -23,7 +23,7 @@ type clientReconciler struct {
 	config   Config
 	store    *credential.Store
 	sessions *sessions
-	bundle   func() []byte // the CA of our own endpoint
+	bundle   func(context.Context) ([]byte, error) // the CA of our own endpoint
 	events   events.EventRecorder
 	metrics  *controlMetrics
 	clock    clock.PassiveClock

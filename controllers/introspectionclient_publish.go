@@ -40,7 +40,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	if err := s.dropServiceAccount(ctx); err != nil {
 		return outcome{}, err
 	}
-	mounted, value, err := s.mounted()
+	mounted, value, err := s.mounted(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -73,7 +73,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 // mounted is the Secret that workloads mount, and the secret value in it: with
 // endpoint Webhook one that is good at our endpoint only, so that whoever steals
 // it gets nothing from the server.
-func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, error) {
+func (s *clientScope) mounted(ctx context.Context) (credential.MountedSecret, credential.Value, error) {
 	spec, endpoints := s.object.Spec, s.server.Status.Endpoints
 	content := credential.Mounted{
 		Provider: settingsOf(s.server).Dialect, ClientID: s.record.ClientID, Issuer: s.server.Spec.Issuer,
@@ -87,8 +87,11 @@ func (s *clientScope) mounted() (credential.MountedSecret, credential.Value, err
 		content.ClientID = s.record.CallerID
 		content.IntrospectionEndpoint = introspectionURL(s.config, s.object.Namespace, policyName(s.object))
 		content.AuthorizeURL = authorizeURL(s.config, s.object.Namespace, policyName(s.object))
-		content.CA = string(s.bundle())
-		if content.CA == "" {
+		bundle, err := s.bundle(ctx)
+		if err != nil {
+			return credential.MountedSecret{}, value, err
+		}
+		if content.CA = string(bundle); content.CA == "" {
 			return credential.MountedSecret{}, value, worldMustChange(2*time.Second, v1alpha1.ReasonProgressing, "The webhook's certificate authority is not made yet.")
 		}
 	}

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -270,7 +271,9 @@ func TestServerDownAndUpAgain(t *testing.T) {
 	w.create(w.serverObject())
 	server := w.serverObject()
 	w.ready(server)
-	remove := w.idp.Inject(keycloak.Fault{Match: keycloak.Matching("", "/admin/"), Status: 503, Body: keycloak.HTML})
+	// Writes only: the look at the server itself, whenever it comes, must not be first to fail,
+	// or the client would say that its server is not Ready.
+	remove := w.idp.Inject(keycloak.Fault{Match: keycloak.Matching(http.MethodPost, "/admin/"), Undone: true, Status: 503, Body: keycloak.HTML})
 	c := w.clientObject("orders")
 	w.create(c)
 	message := w.condition(c, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonServerError)
@@ -398,6 +401,8 @@ func TestAResyncThatFindsNothingWritesNothing(t *testing.T) {
 	for i := range 3 {
 		w.ready(w.clientObject(fmt.Sprintf("orders-%d", i)))
 	}
+	stop()
+	stop = w.start(nil) // what a client shows of its server is seen when it is looked at again
 	w.eventually("the server's status shows what its clients have shown", func(ctx context.Context) error {
 		server := w.serverObject()
 		if err := w.kube.Get(ctx, client.ObjectKeyFromObject(server), server); err != nil {
@@ -425,6 +430,20 @@ func TestAResyncThatFindsNothingWritesNothing(t *testing.T) {
 	}
 	for _, write := range recorder.writes() {
 		t.Errorf("a write at the API server: %s", write)
+	}
+}
+
+// A process that starts knows the authority that another made: it would say of every
+// client that it waits for one.
+func TestTheAuthorityIsKnownBeforeItIsLookedAt(t *testing.T) {
+	w, c := registered(t)
+	started := &certificateReconciler{config: w.config, store: w.store(), clock: w.config.Clock}
+	bundle, err := started.Bundle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mounted := w.secret(c.Namespace, c.Name).Data["ca.crt"]; len(bundle) == 0 || !bytes.Equal(bundle, mounted) {
+		t.Errorf("a process that started knows %q, and the Secret holds %q", bundle, mounted)
 	}
 }
 
