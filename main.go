@@ -146,7 +146,7 @@ func (c *common) manager(options ctrl.Options) (ctrl.Manager, error) {
 
 func runController(ctx context.Context, args []string, stderr io.Writer) error {
 	fs, common := flags("controller", "introspection-system", stderr)
-	c := controllers.Config{Registerer: metrics.Registry, Clock: clock.RealClock{}}
+	c := controllers.Config{Registerer: metrics.Registry, Clock: clock.RealClock{}, ReplicaLag: controllers.UsualReplicaLag}
 	var elect bool
 	fs.StringVar(&c.WebhookNamespace, "webhook-namespace", "introspection", "the namespace of the webhook, and of what it may know")
 	fs.StringVar(&c.Instance, "instance", "", "marks what this operator owns; default the UID of namespace kube-system. A rebuilt cluster takes its registrations back with the old one's")

@@ -21,6 +21,9 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 )
 
+// UsualReplicaLag is far more than a watch takes.
+const UsualReplicaLag = 2 * time.Second
+
 // Config of the control plane.
 type Config struct {
 	// SystemNamespace is the operator's: sign-in credentials, records, the CA's key.
@@ -36,6 +39,8 @@ type Config struct {
 	ExtAuthzAddress, TokenReviewURL string
 	// DriftInterval is how often a registration is compared with what is declared.
 	DriftInterval time.Duration
+	// ReplicaLag is how long the webhook's replicas may take to learn of a credential before it is used.
+	ReplicaLag time.Duration
 	// Workers is how many clients are reconciled at once.
 	Workers int
 	// AllowInsecureLoopback permits http issuers on loopback addresses.

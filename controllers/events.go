@@ -4,9 +4,13 @@
 package controllers
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 )
 
 // Every Event of the operator is made here: none holds a secret or a token.
@@ -29,6 +33,34 @@ func eventRecordLost(r events.EventRecorder, object runtime.Object, clientID str
 		return
 	}
 	r.Eventf(object, nil, corev1.EventTypeWarning, "RecordLost", "Repair", "The operator's record of this client was gone; it was made anew, with another credential at the server.")
+}
+
+func eventRotationBegins(r events.EventRecorder, object runtime.Object, why string) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "RotationStarted", "Rotate", "The credentials are rotated: %s.", why)
+}
+
+func eventRotated(r events.EventRecorder, object runtime.Object, secret string, ends time.Time, overlaps bool) {
+	if !overlaps {
+		r.Eventf(object, nil, corev1.EventTypeNormal, "Rotated", "Rotate", "Secret %s holds the new credential; the one before it works no more.", secret)
+		return
+	}
+	r.Eventf(object, nil, corev1.EventTypeNormal, "Rotated", "Rotate", "Secret %s holds the new credential; the one before it works until %s.", secret, ends.UTC().Format(time.RFC3339))
+}
+
+func eventRotationKept(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "NotRotated", "Rotate", "The server chooses secrets itself and keeps the one that it has, whatever is asked: nothing was rotated. Behind endpoint Webhook workloads have a secret of their own, which is rotated on any server.")
+}
+
+func eventRotationWindow(r events.EventRecorder, object runtime.Object, window time.Duration) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "OverlapUnavailable", "Rotate", "The server takes one credential at a time: for %s at most the old one was refused and the new one not published. Workloads fail until they have read the Secret again.", window.Round(time.Millisecond))
+}
+
+func eventRetired(r events.EventRecorder, object runtime.Object, revoked bool) {
+	if revoked {
+		r.Eventf(object, nil, corev1.EventTypeNormal, "PreviousRevoked", "Retire", "The credential from before the last rotation was ended, as the annotation %s asks.", v1alpha1.AnnotationRevokePrevious)
+		return
+	}
+	r.Eventf(object, nil, corev1.EventTypeNormal, "PreviousRetired", "Retire", "The overlap is over: the credential from before the last rotation works no more.")
 }
 
 func eventHinted(r events.EventRecorder, object runtime.Object) {

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -70,6 +71,7 @@ func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		phase{v1alpha1.ConditionAudienceMapped, s.mapAudience},
 		phase{v1alpha1.ConditionVerified, s.verify},
 		phase{v1alpha1.ConditionPublished, s.publish},
+		phase{v1alpha1.ConditionRotating, s.rotate},
 	)
 }
 
@@ -81,12 +83,27 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 	}
 	if s.object.DeletionTimestamp.IsZero() {
 		s.bindPolicy(ctx)
+		result = s.wake(result)
 	}
 	s.object.Status.ObservedGeneration = s.object.Generation
 	if err := s.statuses.apply(ctx, s.object, before, &s.object.Status); err != nil {
 		return ctrl.Result{}, err
 	}
 	return result, err
+}
+
+// wake comes back earlier if a rotation or the end of an overlap is due before.
+func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
+	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 {
+		return result
+	}
+	s.tellRotation()
+	for _, at := range []time.Time{s.nextRotation(), s.record.PreviousEnds} {
+		if wait := at.Sub(s.clock.Now()); !at.IsZero() {
+			result.RequeueAfter = min(result.RequeueAfter, max(wait, time.Second))
+		}
+	}
+	return result
 }
 
 func (s *clientScope) status() status {

@@ -23,7 +23,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 		return outcome{}, worldMustChange(s.untilSettled(1), v1alpha1.ReasonPropagating,
 			"Not every part of the server knows the credential yet: it is published at %s.", s.record.SettledAt.UTC().Format(time.RFC3339))
 	}
-	if s.record.Next != nil {
+	if s.record.Next != nil && !s.record.Rotating() {
 		s.record.Current, s.record.Next = s.record.Next, nil
 	}
 	if s.record.Current.ClientID != "" {

@@ -26,7 +26,9 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 	if observed.Overlap != "" && s.server.Status.Capabilities.Overlap == string(provider.OverlapUnknown) {
 		s.sessions.look(s.server)
 	}
-	if s.refusedBefore() && observed.Exists && !slices.Contains(observed.Drift, provider.DriftSecret) {
+	if s.record.Rotating() || s.record.Overlaps() && !s.record.EndTold { // rotate is at work on it
+		observed.Drift = slices.DeleteFunc(observed.Drift, func(d string) bool { return d == provider.DriftSecret })
+	} else if s.refusedBefore() && observed.Exists && !slices.Contains(observed.Drift, provider.DriftSecret) {
 		if err := s.afterRefusal(ctx, &observed); err != nil {
 			return outcome{}, err
 		}

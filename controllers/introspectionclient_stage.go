@@ -80,11 +80,21 @@ func (s *clientScope) projectClient(ctx context.Context) error {
 
 // credentials are those of the record, as the server shall know them.
 func (s *clientScope) credentials() (provider.Credentials, error) {
-	current, err := s.record.Active().AtServer(s.config.WebhookNamespace)
+	inUse := s.record.InUse()
+	current, err := inUse.AtServer(s.config.WebhookNamespace)
+	var previous *provider.Credential
+	if p := s.record.Previous; err == nil && p != nil && p.Method() == inUse.Method() {
+		previous = &provider.Credential{}
+		*previous, err = p.AtServer(s.config.WebhookNamespace)
+	}
 	if err != nil {
 		return provider.Credentials{}, userMustAct(v1alpha1.ReasonInternalError, "The credential in the operator's record of this client can't be used: %v. Delete the record: it is made again, and workloads keep their secret.", err)
 	}
-	return provider.Credentials{Current: current}, nil
+	credentials := provider.Credentials{Current: current, Previous: previous}
+	if previous != nil && s.record.EndTold {
+		credentials.PreviousEnds = s.record.PreviousEnds
+	}
+	return credentials, nil
 }
 
 func (s *clientScope) loadRecord(ctx context.Context) (*credential.StoredRecord, error) {
@@ -144,6 +154,7 @@ func (s *clientScope) settled(record *credential.StoredRecord) bool {
 func (s *clientScope) newRecord(ctx context.Context) (*credential.StoredRecord, error) {
 	record := &credential.StoredRecord{Record: credential.Record{
 		Object: s.id(), ClientID: s.desired.ClientID, Attempt: newAttempt(), Facade: credential.NewValue(s.clock.Now()),
+		Rotated: s.object.Annotations[v1alpha1.AnnotationRotate], Revoked: s.object.Annotations[v1alpha1.AnnotationRevokePrevious],
 	}}
 	if s.object.Spec.Endpoint == v1alpha1.EndpointServer {
 		return record, nil
@@ -172,6 +183,7 @@ func (s *clientScope) stageCredential(ctx context.Context, record *credential.St
 		record.Next = nil // it was to be another, and is not any more
 		return nil
 	}
+	record.Abandon() // a rotation to another credential of the old method
 	next, err := credential.New(method, choosesIDs(s.can), s.id(), s.clock.Now())
 	if err != nil {
 		return fmt.Errorf("making a credential: %w", err)

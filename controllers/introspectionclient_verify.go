@@ -23,11 +23,15 @@ const propagationPause = 2 * time.Second
 // verify proves the credentials by a live introspection of a token that nobody issued:
 // 200 {"active":false} is an answer to who asks.
 func (s *clientScope) verify(ctx context.Context) (outcome, error) {
-	active := s.record.Active()
+	active := s.record.InUse()
 	if !active.Known() {
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, nil, "The server registered the client and told no secret; it is asked again.")
 	}
 	err := s.ask(ctx, active, nothing())
+	if next := s.record.Next; errors.Is(err, introspect.ErrCredentialsRefused) && s.record.Rotating() && next != nil && next.Known() {
+		active = *next // the process ended between the server's change and ours
+		err = s.ask(ctx, active, nothing())
+	}
 	switch {
 	case errors.Is(err, introspect.ErrCredentialsRefused):
 		return outcome{}, s.refused(err)

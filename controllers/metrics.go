@@ -3,12 +3,18 @@
 
 package controllers
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // controlMetrics are the control plane's own, beside controller-runtime's.
 type controlMetrics struct {
-	drift *prometheus.CounterVec
-	hints prometheus.Counter
+	drift     *prometheus.CounterVec
+	hints     prometheus.Counter
+	rotations *prometheus.CounterVec
+	windows   *prometheus.GaugeVec
 }
 
 func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
@@ -21,13 +27,27 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Name: "introspection_controller_hints_total",
 			Help: "Hints of the webhook that a server refused a client's credentials.",
 		}),
+		rotations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "introspection_controller_rotations_total",
+			Help: "Rotations of a client's credentials that were published, by authorization server.",
+		}, []string{"server"}),
+		windows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "introspection_controller_rotation_window_seconds",
+			Help: "How long, in the last rotation without an overlap, the server refused the old credential before the new one was published.",
+		}, []string{"server"}),
 	}
-	for _, c := range []prometheus.Collector{m.drift, m.hints} {
+	for _, c := range []prometheus.Collector{m.drift, m.hints, m.rotations, m.windows} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+func (m *controlMetrics) rotated(server string) { m.rotations.WithLabelValues(server).Inc() }
+
+func (m *controlMetrics) rotationWindow(server string, d time.Duration) {
+	m.windows.WithLabelValues(server).Set(d.Seconds())
 }
 
 func (m *controlMetrics) driftRepaired(server, what string) {

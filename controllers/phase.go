@@ -26,6 +26,11 @@ type phase struct {
 	run       func(ctx context.Context) (outcome, error)
 }
 
+// aside says that a phase is about something beside what is declared, which goes on as it
+// is: its condition is True while it is under way, and it does not gate Ready, unless the
+// user must act.
+func (p phase) aside() bool { return p.condition == v1alpha1.ConditionRotating }
+
 // outcome is what a phase has to say when it went well.
 type outcome struct{ reason, message string }
 
@@ -101,11 +106,22 @@ func (s status) set(conditionType string, value metav1.ConditionStatus, reason, 
 // phase's condition, into Ready, Reconciling and Stalled (kstatus), and into when
 // to come back. It is the only place that does.
 func (s status) run(ctx context.Context, interval time.Duration, phases ...phase) (ctrl.Result, error) {
+	result := ctrl.Result{RequeueAfter: jitter(interval)}
+	var pending error
 	for i, p := range phases {
 		done, err := p.run(ctx)
 		if err == nil {
 			if done.reason != "" {
 				s.set(p.condition, metav1.ConditionTrue, done.reason, done.message)
+			}
+			continue
+		}
+		if h := haltOf(err); p.aside() && h.verdict != act {
+			s.set(p.condition, metav1.ConditionTrue, h.reason, h.message)
+			if h.verdict == later {
+				result.RequeueAfter = min(result.RequeueAfter, jitter(h.after))
+			} else {
+				pending = err
 			}
 			continue
 		}
@@ -119,7 +135,7 @@ func (s status) run(ctx context.Context, interval time.Duration, phases ...phase
 	s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "All is as declared.")
 	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
 	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
-	return ctrl.Result{RequeueAfter: jitter(interval)}, nil
+	return result, pending
 }
 
 func (s status) halted(condition string, err error) (ctrl.Result, error) {

@@ -28,6 +28,9 @@ const (
 	ConditionVerified = "Verified"
 	// ConditionPublished: the Secret that workloads mount is written.
 	ConditionPublished = "Published"
+	// ConditionRotating: a credential is being replaced, or the one before it still works. It does
+	// not gate Ready.
+	ConditionRotating = "Rotating"
 	// ConditionPolicyBound: the policy at the endpoint in the Secret exists, is Compiled and names
 	// this client. It does not gate Ready.
 	ConditionPolicyBound = "PolicyBound"
@@ -159,6 +162,21 @@ const (
 	ReasonPropagating = "Propagating"
 )
 
+// Reasons of the condition Rotating.
+const (
+	// ReasonNotRotating: one credential is in use, and no other works.
+	ReasonNotRotating = "NotRotating"
+	// ReasonStaged: the next credential is made, and the webhook's replicas learn of it before it is used.
+	ReasonStaged = "Staged"
+	// ReasonOverlap: the new credential is published, and the one before it works until its end.
+	ReasonOverlap = "Overlap"
+	// ReasonOverlapUnproven: as Overlap, and nobody can see whether workloads have read the new one.
+	ReasonOverlapUnproven = "OverlapUnproven"
+	// ReasonOverlapUnavailable: two credentials can't stand side by side at this server, so workloads that ask it
+	// themselves would fail: it is rotated on demand only.
+	ReasonOverlapUnavailable = "OverlapUnavailable"
+)
+
 // Reasons of a TokenPolicy.
 const (
 	// ReasonAudienceRequired: require.audiences is unset, and the client's id is not ours to choose.
@@ -183,3 +201,11 @@ const Finalizer = "introspection.dev/finalizer"
 // AnnotationRegisterAgain on an IntrospectionClient, with the value of status.registrationAttempt, registers
 // it once more after a registration whose outcome nobody knows.
 const AnnotationRegisterAgain = "introspection.dev/register-again"
+
+// Annotations of an IntrospectionClient that act once for each new value.
+const (
+	// AnnotationRotate replaces the credentials now.
+	AnnotationRotate = "introspection.dev/rotate"
+	// AnnotationRevokePrevious ends the overlap of the last rotation now.
+	AnnotationRevokePrevious = "introspection.dev/revoke-previous"
+)

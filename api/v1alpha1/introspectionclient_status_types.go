@@ -8,9 +8,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // IntrospectionClientStatus is what the operator did and found.
 // +kubebuilder:validation:MinProperties=0
 type IntrospectionClientStatus struct {
-	// conditions are Ready, Registered, AudienceMapped, Verified, Published and
-	// PolicyBound; Reconciling and Stalled only while they are true (kstatus).
-	// PolicyBound does not gate Ready.
+	// conditions are Ready, Registered, AudienceMapped, Verified, Published,
+	// Rotating and PolicyBound; Reconciling and Stalled only while they are true
+	// (kstatus). Rotating and PolicyBound do not gate Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -93,4 +93,12 @@ type ClientCredential struct {
 	// itself, where it said so.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	// nextRotationAt is when it will be replaced, where
+	// spec.rotation.interval is set.
+	// +optional
+	NextRotationAt *metav1.Time `json:"nextRotationAt,omitempty"`
+	// previousExpiresAt is when the credential before this one ends; unset when
+	// it has.
+	// +optional
+	PreviousExpiresAt *metav1.Time `json:"previousExpiresAt,omitempty"`
 }

@@ -54,6 +54,7 @@ type IntrospectionClientList struct {
 // +kubebuilder:validation:XValidation:rule="self.authentication.method != 'ServiceAccountJWT' || self.endpoint == 'Webhook'",message="ServiceAccountJWT needs endpoint Webhook: the ServiceAccount is the webhook's, and workloads can't have its tokens",fieldPath=".authentication.method"
 // +kubebuilder:validation:XValidation:rule="self.authentication.method != 'ServiceAccountJWT' || !has(self.existingSecretName)",message="with ServiceAccountJWT there is no Secret to bring: leave out existingSecretName, or choose another method",fieldPath=".authentication.method"
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.clientID)",message="existingSecretName brings the client id too: leave out clientID",fieldPath=".clientID"
+// +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.rotation) || self.endpoint == 'Webhook'",message="with existingSecretName and endpoint Server the only credential is the one that you bring: leave out rotation, and change that Secret",fieldPath=".rotation"
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.scopes)",message="with existingSecretName nothing is registered: leave out scopes, and set them at the server",fieldPath=".scopes"
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.audience.tokenClients)",message="with existingSecretName nothing is mapped: leave out audience.tokenClients, and map the audience at the server",fieldPath=".audience.tokenClients"
 type IntrospectionClientSpec struct {
@@ -132,6 +133,12 @@ type IntrospectionClientSpec struct {
 	// +optional
 	// +default={}
 	Secret ClientSecret `json:"secret,omitzero"`
+
+	// rotation says when credentials are replaced: with endpoint Webhook the one
+	// that workloads show there and the registered one, with Server the
+	// registered one. Default: on demand, with an overlap of 24h.
+	// +optional
+	Rotation *ClientRotation `json:"rotation,omitempty"`
 
 	// deletionPolicy says what becomes of the registration when the object is
 	// deleted: Delete, or Retain, which keeps it and the Secret where the

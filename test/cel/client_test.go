@@ -24,6 +24,7 @@ spec:
     labels: {team: shop, example.com/tier: ""}
     annotations: {reloader.example.com/match: "true", Note: "any text: ü"}
     keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem, privateKey: key.pem, keyID: KID}
+  rotation: {interval: 720h, overlap: 24h}
   deletionPolicy: Retain
 `
 
@@ -51,6 +52,7 @@ func clientRefusals() map[string]row {
 	const (
 		server  = "spec.authorizationServerRef"
 		clients = "spec.audience.tokenClients"
+		within  = "a rotation begins when the overlap of the one before it is over: make interval longer than overlap (default 24h)"
 	)
 	return tables(
 		bounds(map[string]bound{
@@ -66,6 +68,8 @@ func clientRefusals() map[string]row {
 			"spec.scopes[0]":                         {reason: "bounded", least: 1, most: 100, of: text},
 			clients:                                  {reason: "none is said by mode Unmanaged", least: 1, most: 16, of: list},
 			clients + "[0]":                          {reason: "a client id", least: 1, most: 100, of: text},
+			"spec.rotation.interval":                 {reason: "a duration", with: edits{"spec.rotation": map[string]any{"overlap": "1m"}}, most: 16, of: hours},
+			"spec.rotation.overlap":                  {reason: "a duration", most: 16, of: hours},
 			"spec.secret.labels[team]":               {reason: "Kubernetes' bound", with: edits{"spec.secret.labels": map[string]any{}}, most: 63, of: text},
 			"spec.secret.annotations[note]":          {reason: "bounded", with: edits{"spec.secret.annotations": map[string]any{}}, most: 1024, of: text},
 			"spec.secret.keys.clientID":              {reason: "Kubernetes' bound", least: 1, most: 253, of: text},
@@ -99,6 +103,14 @@ func clientRefusals() map[string]row {
 				reason: "the workload could not have its token", refused: edits{"spec.authentication.method": "ServiceAccountJWT", "spec.endpoint": "Server"},
 				field: "spec.authentication.method", message: "ServiceAccountJWT needs endpoint Webhook: the ServiceAccount is the webhook's, and workloads can't have its tokens",
 				accepted: edits{"spec.authentication.method": "PrivateKeyJWT", "spec.endpoint": "Server"},
+			},
+			"rotated within the usual overlap": {
+				reason: "a third credential would be made while two work", refused: edits{"spec.rotation": map[string]any{"interval": "24h"}},
+				field: "spec.rotation.interval", message: within, accepted: edits{"spec.rotation": map[string]any{"interval": "25h"}},
+			},
+			"rotated within its overlap": {
+				reason: "a third credential would be made while two work", refused: edits{"spec.rotation": map[string]any{"interval": "2h", "overlap": "2h"}},
+				field: "spec.rotation.interval", message: within, accepted: edits{"spec.rotation": map[string]any{"interval": "2h", "overlap": "1h"}},
 			},
 			"spec null": {reason: "as kubectl apply sends it", refused: edits{"spec": nil}, field: "spec", message: "Required value"},
 			"unmanaged with token clients": {
@@ -141,6 +153,11 @@ func bringRefusals() map[string]row {
 			field: "spec.authentication.method", message: "with ServiceAccountJWT there is no Secret to bring: leave out existingSecretName, or choose another method",
 			accepted: edits{"spec.authentication.method": "PrivateKeyJWT"},
 		},
+		"brought and rotated at the server's endpoint": {
+			reason: "there is nothing of ours to rotate", with: edits{existing: "orders-client", "spec.rotation.interval": "720h"}, refused: edits{"spec.endpoint": "Server"},
+			field: "spec.rotation", message: "with existingSecretName and endpoint Server the only credential is the one that you bring: leave out rotation, and change that Secret",
+			accepted: edits{"spec.endpoint": "Webhook"},
+		},
 		"brought in the object's name": {
 			reason: "the operator writes that one", refused: edits{existing: "orders"}, field: existing, message: ours, accepted: edits{existing: "orders", "spec.secret.name": "mounted"},
 		},
@@ -161,6 +178,8 @@ func clientRules() map[string]rule {
 		"spec.clientID":                    {reason: "it is in Basic credentials, URLs and prefixes", message: "clientID must start with a letter or digit and hold only letters, digits and . _ : / -", refused: []any{"shop orders", ".orders", "shop.örders", "a\n", "a%b"}, accepted: []any{"shop.orders", "Shop:orders/v1_x-y", "1"}},
 		"spec.existingSecretName":          {reason: "it could never be found", message: "existingSecretName must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
 		"spec.scopes[0]":                   {reason: "no token could have it", message: badScope, refused: badScopes, accepted: goodScopes},
+		"spec.rotation.interval":           {reason: "workloads read their Secret again after each", with: edits{"spec.rotation": map[string]any{"overlap": "1m"}}, message: "interval must be a duration such as 720h, from 1h to 8760h", refused: []any{"59m", "8761h", "-1h", "30d", "720", ""}, accepted: []any{"1h", "8760h", "2h30m"}},
+		"spec.rotation.overlap":            {reason: "a leaked one works as long", message: "overlap must be a duration such as 24h, from 1m to 720h", refused: []any{"59s", "721h", "-1h", "1d", "24", ""}, accepted: []any{"1m", "720h", "1h30m"}},
 		"spec.displayName":                 {reason: "one line in consoles and logs", message: "displayName must be one line, without control characters", refused: []any{"Orders\nAPI", "\tOrders", "a\u0000"}, accepted: []any{"Orders API", "Aufträge ©"}},
 		"spec.audience.tokenClients[0]":    {reason: "a list in one item is a slip", message: "a token client is named by its client id, without spaces", refused: []any{"web mobile", "web\n"}, accepted: []any{"web"}},
 		"spec.secret.labels": {

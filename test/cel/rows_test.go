@@ -231,6 +231,9 @@ func address(size int) any {
 	return start + strings.Repeat("a", max(0, size-len(start)-len(end))) + end
 }
 
+// hours is a duration of two hours in so many characters.
+func hours(size int) any { return "2." + strings.Repeat("0", size-3) + "h" }
+
 // seconds is a duration of two seconds in so many characters.
 func seconds(size int) any { return "2." + strings.Repeat("0", size-3) + "s" }
 

@@ -96,7 +96,13 @@ func (r *Record) Project() WebhookClient {
 		Verified:      r.Current != nil,
 		FacadeSecrets: []FacadeSecret{{SHA256: HashSecret(r.Facade.Secret)}},
 	}
-	for _, v := range []*Value{r.Current, r.Next} {
+	if r.NextFacade != nil { // replicas know it before it is published
+		c.FacadeSecrets = append(c.FacadeSecrets, FacadeSecret{SHA256: HashSecret(r.NextFacade.Secret)})
+	}
+	if r.PreviousFacade != nil {
+		c.FacadeSecrets = append(c.FacadeSecrets, FacadeSecret{SHA256: HashSecret(r.PreviousFacade.Secret), NotAfter: r.PreviousEnds})
+	}
+	for _, v := range []*Value{r.Current, r.Next, r.Previous} {
 		if v != nil && v.Known() {
 			c.Credentials = append(c.Credentials, r.Proof(*v))
 		}

@@ -59,10 +59,22 @@ type Record struct {
 	Current *Value
 	// Next is staged and not verified yet.
 	Next *Value
+	// Previous was the one before Current and still works at the server; nil if none does.
+	Previous *Value
 	// Facade is the secret that workloads use at our endpoint, and CallerID the id that goes with it: the
 	// first client id, which stays when a server chooses another one.
 	Facade   Value
 	CallerID string
+	// NextFacade is staged, and PreviousFacade good beside Facade until PreviousEnds; nil if there is none.
+	NextFacade, PreviousFacade *Value
+	// StagedAt is when the rotation began that is under way; zero if none is.
+	StagedAt time.Time
+	// PreviousEnds is the hard end of Previous and PreviousFacade, and EndTold says that the server knows it.
+	PreviousEnds time.Time
+	EndTold      bool
+	// Rotated and Revoked are the values of the object's annotations that were acted upon: a restored
+	// object does not rotate.
+	Rotated, Revoked string
 	// ServiceAccount says that one was made for it.
 	ServiceAccount bool
 	// RegisteredAt is when the server chose the client id; zero where it does not choose.
@@ -89,7 +101,8 @@ func (r *Record) Active() Value {
 // secret: nothing of them is good any more. attempt is unique to the next one.
 func (r *Record) BeginAgain(attempt string, next Value) {
 	r.ClientID, r.RegistrationID, r.State, r.RegisteredAt = "", "", "", time.Time{}
-	r.Attempt, r.Current, r.Next = attempt, nil, &next
+	r.Attempt, r.Current, r.Next, r.Previous = attempt, nil, &next, nil
+	r.Abandon()
 }
 
 // Identity is how the registration is found.
@@ -99,7 +112,7 @@ func (r *Record) Identity() provider.Identity {
 
 // ByID is the value of a credential that the record holds; nil if it holds none such.
 func (r *Record) ByID(id string) *Value {
-	for _, v := range []*Value{r.Next, r.Current} {
+	for _, v := range []*Value{r.Next, r.Current, r.Previous} {
 		if v != nil && v.ID() == id {
 			return v
 		}
@@ -124,6 +137,14 @@ type recordWire struct {
 	Next           *valueWire `json:"next,omitempty"`
 	Facade         *valueWire `json:"facade"`
 	CallerID       string     `json:"callerID,omitempty"`
+	Previous       *valueWire `json:"previous,omitempty"`
+	NextFacade     *valueWire `json:"nextFacade,omitempty"`
+	PreviousFacade *valueWire `json:"previousFacade,omitempty"`
+	StagedAt       time.Time  `json:"stagedAt,omitzero"`
+	PreviousEnds   time.Time  `json:"previousEnds,omitzero"`
+	EndTold        bool       `json:"endTold,omitempty"`
+	Rotated        string     `json:"rotated,omitempty"`
+	Revoked        string     `json:"revoked,omitempty"`
 	ServiceAccount bool       `json:"serviceAccount,omitempty"`
 	RegisteredAt   time.Time  `json:"registeredAt,omitzero"`
 	SettledAt      time.Time  `json:"settledAt,omitzero"`
@@ -136,7 +157,10 @@ func (r *Record) encode() ([]byte, error) {
 		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
 		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State.Reveal(), Attempt: r.Attempt,
 		DeletionPolicy: r.DeletionPolicy,
-		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID, ServiceAccount: r.ServiceAccount, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
+		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID,
+		Previous: wireOf(r.Previous), NextFacade: wireOf(r.NextFacade), PreviousFacade: wireOf(r.PreviousFacade),
+		StagedAt: r.StagedAt, PreviousEnds: r.PreviousEnds, EndTold: r.EndTold, Rotated: r.Rotated, Revoked: r.Revoked,
+		ServiceAccount: r.ServiceAccount, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
 	})
 }
 
@@ -156,6 +180,9 @@ func decodeRecord(data []byte) (*Record, error) {
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
 		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, State: provider.Secret(w.State), Attempt: w.Attempt,
 		DeletionPolicy: w.DeletionPolicy,
-		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID, ServiceAccount: w.ServiceAccount, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
+		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID,
+		Previous: w.Previous.value(), NextFacade: w.NextFacade.value(), PreviousFacade: w.PreviousFacade.value(),
+		StagedAt: w.StagedAt, PreviousEnds: w.PreviousEnds, EndTold: w.EndTold, Rotated: w.Rotated, Revoked: w.Revoked,
+		ServiceAccount: w.ServiceAccount, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
 	}, nil
 }
