@@ -26,18 +26,21 @@ func TestFormats(t *testing.T) {
 		want    map[string]string
 	}{
 		"env": {
-			"the members, but for what describes the Secret and what is a file", secret, []Format{FormatEnv},
+			"the members, but for what describes the Secret and what is a file", secret,
+			[]Format{FormatEnv},
 			map[string]string{
 				"CLIENT_ID": "shop.orders", "CLIENT_SECRET": "s", "ISSUER": "https://sso", "INTROSPECTION_ENDPOINT": "https://w/introspect/shop/orders",
 				"TOKEN_ENDPOINT": "https://sso/token", "AUTHORIZE_URL": "https://w/authorize/shop/orders", "JWKS_URI": "https://sso/jwks",
 			},
 		},
 		"env with a key": {
-			"the key stands in the secret's place", key, []Format{FormatEnv},
+			"the key stands in the secret's place", key,
+			[]Format{FormatEnv},
 			map[string]string{"CLIENT_ID": "shop.orders", "PRIVATE_KEY_PEM": "KEY", "KEY_ID": "k1", "INTROSPECTION_ENDPOINT": "https://sso/introspect"},
 		},
 		"spring": {
-			"Spring Boot's OAuth2ResourceServerProperties.Opaquetoken", secret, []Format{FormatSpring},
+			"Spring Boot's OAuth2ResourceServerProperties.Opaquetoken", secret,
+			[]Format{FormatSpring},
 			map[string]string{
 				"spring.security.oauth2.resourceserver.opaquetoken.introspection-uri": "https://w/introspect/shop/orders",
 				"spring.security.oauth2.resourceserver.opaquetoken.client-id":         "shop.orders",
@@ -45,7 +48,8 @@ func TestFormats(t *testing.T) {
 			},
 		},
 		"dotnet": {
-			"Duende's OAuth2IntrospectionOptions", secret, []Format{FormatDotNet},
+			"Duende's OAuth2IntrospectionOptions", secret,
+			[]Format{FormatDotNet},
 			map[string]string{
 				"OAuth2Introspection__IntrospectionEndpoint": "https://w/introspect/shop/orders",
 				"OAuth2Introspection__ClientId":              "shop.orders",
@@ -53,7 +57,8 @@ func TestFormats(t *testing.T) {
 			},
 		},
 		"quarkus": {
-			"quarkus-oidc without discovery", secret, []Format{FormatQuarkus},
+			"quarkus-oidc without discovery", secret,
+			[]Format{FormatQuarkus},
 			map[string]string{
 				"QUARKUS_OIDC_AUTH_SERVER_URL": "https://sso", "QUARKUS_OIDC_CLIENT_ID": "shop.orders", "QUARKUS_OIDC_CREDENTIALS_SECRET": "s",
 				"QUARKUS_OIDC_INTROSPECTION_PATH": "https://w/introspect/shop/orders", "QUARKUS_OIDC_DISCOVERY_ENABLED": "false",
