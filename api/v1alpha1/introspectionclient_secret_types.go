@@ -4,6 +4,10 @@
 package v1alpha1
 
 // ClientSecret shapes the Secret that workloads mount.
+// +kubebuilder:validation:XValidation:rule="!has(self.keys) || !has(self.formats) || !('Env' in self.formats) || [has(self.keys.clientID) ? self.keys.clientID : 'client_id', has(self.keys.clientSecret) ? self.keys.clientSecret : 'client_secret', has(self.keys.issuer) ? self.keys.issuer : 'issuer', has(self.keys.introspectionEndpoint) ? self.keys.introspectionEndpoint : 'introspection_endpoint', has(self.keys.caCertificate) ? self.keys.caCertificate : 'ca.crt', has(self.keys.privateKey) ? self.keys.privateKey : 'private_key.pem', has(self.keys.keyID) ? self.keys.keyID : 'key_id'].all(k, !(k in ['CLIENT_ID', 'CLIENT_SECRET', 'PRIVATE_KEY_PEM', 'KEY_ID', 'ISSUER', 'INTROSPECTION_ENDPOINT', 'TOKEN_ENDPOINT', 'AUTHORIZE_URL', 'JWKS_URI']))",message="a key has the name of one that format Env adds: leave it out of keys, or Env out of formats",fieldPath=".keys"
+// +kubebuilder:validation:XValidation:rule="!has(self.keys) || !has(self.formats) || !('Spring' in self.formats) || [has(self.keys.clientID) ? self.keys.clientID : 'client_id', has(self.keys.clientSecret) ? self.keys.clientSecret : 'client_secret', has(self.keys.issuer) ? self.keys.issuer : 'issuer', has(self.keys.introspectionEndpoint) ? self.keys.introspectionEndpoint : 'introspection_endpoint', has(self.keys.caCertificate) ? self.keys.caCertificate : 'ca.crt', has(self.keys.privateKey) ? self.keys.privateKey : 'private_key.pem', has(self.keys.keyID) ? self.keys.keyID : 'key_id'].all(k, !k.startsWith('spring.security.oauth2.resourceserver.opaquetoken.'))",message="names that begin with spring.security.oauth2.resourceserver.opaquetoken. are those of format Spring: choose another name, or leave Spring out of formats",fieldPath=".keys"
+// +kubebuilder:validation:XValidation:rule="!has(self.keys) || !has(self.formats) || !('DotNet' in self.formats) || [has(self.keys.clientID) ? self.keys.clientID : 'client_id', has(self.keys.clientSecret) ? self.keys.clientSecret : 'client_secret', has(self.keys.issuer) ? self.keys.issuer : 'issuer', has(self.keys.introspectionEndpoint) ? self.keys.introspectionEndpoint : 'introspection_endpoint', has(self.keys.caCertificate) ? self.keys.caCertificate : 'ca.crt', has(self.keys.privateKey) ? self.keys.privateKey : 'private_key.pem', has(self.keys.keyID) ? self.keys.keyID : 'key_id'].all(k, !k.startsWith('OAuth2Introspection__'))",message="names that begin with OAuth2Introspection__ are those of format DotNet: choose another name, or leave DotNet out of formats",fieldPath=".keys"
+// +kubebuilder:validation:XValidation:rule="!has(self.keys) || !has(self.formats) || !('Quarkus' in self.formats) || [has(self.keys.clientID) ? self.keys.clientID : 'client_id', has(self.keys.clientSecret) ? self.keys.clientSecret : 'client_secret', has(self.keys.issuer) ? self.keys.issuer : 'issuer', has(self.keys.introspectionEndpoint) ? self.keys.introspectionEndpoint : 'introspection_endpoint', has(self.keys.caCertificate) ? self.keys.caCertificate : 'ca.crt', has(self.keys.privateKey) ? self.keys.privateKey : 'private_key.pem', has(self.keys.keyID) ? self.keys.keyID : 'key_id'].all(k, !k.startsWith('QUARKUS_OIDC_'))",message="names that begin with QUARKUS_OIDC_ are those of format Quarkus: choose another name, or leave Quarkus out of formats",fieldPath=".keys"
 // +kubebuilder:validation:MinProperties=0
 type ClientSecret struct {
 	// name of the Secret, at most 253 characters; default the object's name.
@@ -35,7 +39,34 @@ type ClientSecret struct {
 	// keys renames keys of the Secret. No two may be the same.
 	// +optional
 	Keys *SecretKeys `json:"keys,omitempty"`
+
+	// formats add keys that a framework reads without a line of code, beside the
+	// standard ones; at most 4, each once. Env: the members in upper case, as
+	// environment variables; Spring: Spring Boot's properties, as files for its
+	// configtree; DotNet: the options of Duende's OAuth2Introspection, as
+	// variables or files; Quarkus: variables of quarkus-oidc. All but Env need a
+	// client secret.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Formats []SecretFormat `json:"formats,omitempty"`
 }
+
+// SecretFormat is a framework's own names for what the Secret holds.
+// +kubebuilder:validation:Enum=Env;Spring;DotNet;Quarkus
+type SecretFormat string
+
+const (
+	// FormatEnv are environment variables: CLIENT_ID, CLIENT_SECRET and so on.
+	FormatEnv SecretFormat = "Env"
+	// FormatSpring are Spring Boot's spring.security.oauth2.resourceserver.opaquetoken.*.
+	FormatSpring SecretFormat = "Spring"
+	// FormatDotNet are OAuth2Introspection__* of .NET's configuration.
+	FormatDotNet SecretFormat = "DotNet"
+	// FormatQuarkus are QUARKUS_OIDC_* of Quarkus.
+	FormatQuarkus SecretFormat = "Quarkus"
+)
 
 // LabelValue is the value of a label, at most 63 characters.
 // +kubebuilder:validation:MinLength=0

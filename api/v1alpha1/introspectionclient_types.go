@@ -57,6 +57,8 @@ type IntrospectionClientList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.rotation) || self.endpoint == 'Webhook'",message="with existingSecretName and endpoint Server the only credential is the one that you bring: leave out rotation, and change that Secret",fieldPath=".rotation"
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.scopes)",message="with existingSecretName nothing is registered: leave out scopes, and set them at the server",fieldPath=".scopes"
 // +kubebuilder:validation:XValidation:rule="!has(self.existingSecretName) || !has(self.audience.tokenClients)",message="with existingSecretName nothing is mapped: leave out audience.tokenClients, and map the audience at the server",fieldPath=".audience.tokenClients"
+// +kubebuilder:validation:XValidation:rule="!has(self.secret.formats) || self.endpoint != 'Server' || self.authentication.method != 'PrivateKeyJWT' || self.secret.formats.all(f, f == 'Env')",message="formats Spring, DotNet and Quarkus need a client secret, and with endpoint Server and method PrivateKeyJWT there is none: leave them out, or choose method ClientSecret",fieldPath=".secret.formats"
+// +kubebuilder:validation:XValidation:rule="!has(self.secret.formats) || !('Quarkus' in self.secret.formats) || !has(self.clientID) || !self.clientID.contains(':')",message="Quarkus can't sign in with a client id that has a colon (it does not encode it): leave Quarkus out of secret.formats, or choose another clientID in a new object",fieldPath=".secret.formats"
 type IntrospectionClientSpec struct {
 	// authorizationServerRef names the ClusterAuthorizationServer. Immutable.
 	// +required

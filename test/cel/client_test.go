@@ -24,6 +24,7 @@ spec:
     labels: {team: shop, example.com/tier: ""}
     annotations: {reloader.example.com/match: "true", Note: "any text: ü"}
     keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem, privateKey: key.pem, keyID: KID}
+    formats: [Spring, DotNet, Quarkus]
   rotation: {interval: 720h, overlap: 24h}
   deletionPolicy: Retain
 `
@@ -52,6 +53,7 @@ func clientRefusals() map[string]row {
 	const (
 		server  = "spec.authorizationServerRef"
 		clients = "spec.audience.tokenClients"
+		formats = "spec.secret.formats"
 		within  = "a rotation begins when the overlap of the one before it is over: make interval longer than overlap (default 24h)"
 	)
 	return tables(
@@ -85,10 +87,12 @@ func clientRefusals() map[string]row {
 			"spec.audience.mode":         {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 			"spec.endpoint":              {reason: "two endpoints", values: []string{"Webhook", "Server"}},
 			"spec.deletionPolicy":        {reason: "two ends", values: []string{"Delete", "Retain"}},
+			"spec.secret.formats[0]":     {reason: "four formats", values: []string{"Env", "Spring", "DotNet", "Quarkus"}},
 		}),
 		sets(map[string]row{
 			clients:       {reason: "twice is a slip", refused: edits{clients: "web"}, accepted: edits{clients: "Web"}},
 			"spec.scopes": {reason: "twice is a slip", refused: edits{"spec.scopes": "a"}, accepted: edits{"spec.scopes": "A"}},
+			formats:       {reason: "twice is a slip", refused: edits{formats: "Env"}, accepted: edits{formats: "Spring"}},
 		}),
 		needs(map[string]row{
 			"spec":                {reason: "else spec: null would evade immutability"},
@@ -98,6 +102,7 @@ func clientRefusals() map[string]row {
 		}),
 		rules(clientRules()),
 		bringRefusals(),
+		formatRefusals(formats),
 		map[string]row{
 			"service account at the server's endpoint": {
 				reason: "the workload could not have its token", refused: edits{"spec.authentication.method": "ServiceAccountJWT", "spec.endpoint": "Server"},
@@ -125,6 +130,67 @@ func clientRefusals() map[string]row {
 			},
 		},
 	)
+}
+
+// formatRefusals are about keys that frameworks read.
+func formatRefusals(formats string) map[string]row {
+	const (
+		noSecret = "formats Spring, DotNet and Quarkus need a client secret, and with endpoint Server and method PrivateKeyJWT there is none: leave them out, or choose method ClientSecret"
+		opaque   = "spring.security.oauth2.resourceserver.opaquetoken."
+	)
+	all := []any{"Env", "Spring", "DotNet", "Quarkus"}
+	rows := map[string]row{
+		"no format":       {reason: "none is said by leaving it out", refused: edits{formats: []any{}}, field: formats, message: "should have at least 1 items", accepted: edits{formats: []any{"Env"}}},
+		"a fifth format":  {reason: "there are four", refused: edits{formats: append(all[:4:4], "Env")}, field: formats, message: "Too many: 5: must have at most 4 items", accepted: edits{formats: all}},
+		"formats and key": {reason: "Env has the key", with: edits{"spec.authentication.method": "PrivateKeyJWT"}, refused: edits{"spec.endpoint": "Server", formats: all}, field: formats, message: noSecret, accepted: edits{"spec.endpoint": "Server", formats: []any{"Env"}}},
+	}
+	rows["quarkus and a colon"] = row{
+		reason: "the id would end at the colon", with: edits{formats: []any{"Quarkus"}}, refused: edits{"spec.clientID": "shop:orders"},
+		field: formats, message: "Quarkus can't sign in with a client id that has a colon (it does not encode it): leave Quarkus out of secret.formats, or choose another clientID in a new object",
+		accepted: edits{"spec.clientID": "shop.orders/v1"},
+	}
+	for _, format := range all[1:] {
+		rows[format.(string)+" without a secret"] = row{
+			reason: "it would be half a configuration", with: edits{formats: []any{format}, "spec.authentication.method": "PrivateKeyJWT"},
+			refused: edits{"spec.endpoint": "Server"}, field: formats, message: noSecret, accepted: edits{"spec.endpoint": "Webhook"},
+		}
+	}
+	for format, taken := range map[string]struct {
+		message string
+		names   []string
+		free    string
+	}{
+		"Env": {
+			"a key has the name of one that format Env adds: leave it out of keys, or Env out of formats",
+			[]string{"CLIENT_ID", "CLIENT_SECRET", "PRIVATE_KEY_PEM", "KEY_ID", "ISSUER", "INTROSPECTION_ENDPOINT", "TOKEN_ENDPOINT", "AUTHORIZE_URL", "JWKS_URI"},
+			"CA",
+		},
+		"Spring": {
+			"names that begin with " + opaque + " are those of format Spring: choose another name, or leave Spring out of formats",
+			[]string{opaque + "introspection-uri", opaque + "client-id"},
+			"spring.ssl.bundle.pem.introspection.truststore.certificate",
+		},
+		"DotNet": {
+			"names that begin with OAuth2Introspection__ are those of format DotNet: choose another name, or leave DotNet out of formats",
+			[]string{"OAuth2Introspection__ClientId"},
+			"OAuth2Introspection",
+		},
+		"Quarkus": {
+			"names that begin with QUARKUS_OIDC_ are those of format Quarkus: choose another name, or leave Quarkus out of formats",
+			[]string{"QUARKUS_OIDC_CLIENT_ID"},
+			"QUARKUS",
+		},
+	} {
+		for _, field := range []string{"clientID", "clientSecret", "issuer", "introspectionEndpoint", "caCertificate", "privateKey", "keyID"} {
+			for _, name := range taken.names {
+				rows[format+" has "+name+" already, "+field] = row{
+					reason: "one would overwrite the other", with: edits{formats: []any{format}}, refused: edits{"spec.secret.keys": keys(field, name)},
+					field: "spec.secret.keys", message: taken.message, accepted: edits{"spec.secret.keys": keys(field, taken.free)},
+				}
+			}
+		}
+	}
+	return rows
 }
 
 // bringRefusals are about a credential that a client brings: what it comes with is not said again.

@@ -4,6 +4,8 @@
 package credential
 
 import (
+	"cmp"
+
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
@@ -45,28 +47,20 @@ type Keys struct {
 	ClientID, ClientSecret, PrivateKey, KeyID, Issuer, IntrospectionEndpoint, CACertificate string
 }
 
-// Data is the Secret's data.
-func (m Mounted) Data(keys Keys) map[string][]byte {
-	data := map[string][]byte{}
-	set := func(renamed, key, value string) {
-		if renamed != "" {
-			key = renamed
-		}
-		if value != "" {
-			data[key] = []byte(value)
-		}
+// standard are the members under Service Binding's and the field's names.
+func (m Mounted) standard(keys Keys) map[string]string {
+	return map[string]string{
+		"type":                             bindingType,
+		"provider":                         m.Provider,
+		cmp.Or(keys.ClientID, KeyClientID): m.ClientID,
+		cmp.Or(keys.ClientSecret, KeyClientSecret):                   m.ClientSecret.Reveal(),
+		cmp.Or(keys.PrivateKey, KeyPrivateKey):                       m.PrivateKey.Reveal(),
+		cmp.Or(keys.KeyID, KeyKeyID):                                 m.KeyID,
+		cmp.Or(keys.Issuer, "issuer"):                                m.Issuer,
+		cmp.Or(keys.IntrospectionEndpoint, "introspection_endpoint"): m.IntrospectionEndpoint,
+		"token_endpoint":                                             m.TokenEndpoint,
+		"authorize_url":                                              m.AuthorizeURL,
+		"jwks_uri":                                                   m.JWKSURI,
+		cmp.Or(keys.CACertificate, "ca.crt"):                         m.CA,
 	}
-	set("", "type", bindingType)
-	set("", "provider", m.Provider)
-	set(keys.ClientID, KeyClientID, m.ClientID)
-	set(keys.ClientSecret, KeyClientSecret, m.ClientSecret.Reveal())
-	set(keys.PrivateKey, KeyPrivateKey, m.PrivateKey.Reveal())
-	set(keys.KeyID, KeyKeyID, m.KeyID)
-	set(keys.Issuer, "issuer", m.Issuer)
-	set(keys.IntrospectionEndpoint, "introspection_endpoint", m.IntrospectionEndpoint)
-	set("", "token_endpoint", m.TokenEndpoint)
-	set("", "authorize_url", m.AuthorizeURL)
-	set("", "jwks_uri", m.JWKSURI)
-	set(keys.CACertificate, "ca.crt", m.CA)
-	return data
 }

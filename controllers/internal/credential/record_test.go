@@ -133,7 +133,7 @@ func TestMountedKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for k := range content.Data(tc.keys) {
+			for k := range content.Data(Shape{Keys: tc.keys}) {
 				got = append(got, k)
 			}
 			if diff := cmp.Diff(tc.want, slices.Sorted(slices.Values(got))); diff != "" {
