@@ -31,7 +31,8 @@ func (s *clientScope) resolve(ctx context.Context) (outcome, error) {
 	s.server = &v1alpha1.ClusterAuthorizationServer{}
 	if err := s.Get(ctx, types.NamespacedName{Name: name}, s.server); err != nil {
 		if apierrors.IsNotFound(err) {
-			return outcome{}, userMustAct(v1alpha1.ReasonServerNotFound, "There is no ClusterAuthorizationServer %s. `kubectl get casrv` lists those there are; the reference is immutable, so correct it in a new object.", name)
+			// It may follow: objects are applied in any order, and Stalled would end a GitOps tool's wait.
+			return outcome{}, worldMustChange(time.Minute, v1alpha1.ReasonServerNotFound, "There is no ClusterAuthorizationServer %s; the client waits for it. `kubectl get casrv` lists those there are; the reference is immutable, so correct it in a new object.", name)
 		}
 		return outcome{}, fmt.Errorf("reading the server: %w", err)
 	}
