@@ -24,6 +24,7 @@ spec:
     labels: {team: shop, example.com/tier: ""}
     annotations: {reloader.example.com/match: "true", Note: "any text: ü"}
     keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem, privateKey: key.pem, keyID: KID}
+  adoptionPolicy: Unowned
   deletionPolicy: Retain
 `
 
@@ -80,6 +81,7 @@ func clientRefusals() map[string]row {
 			"spec.authentication.method": {reason: "three ways", values: []string{"ClientSecret", "PrivateKeyJWT", "ServiceAccountJWT"}},
 			"spec.audience.mode":         {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 			"spec.endpoint":              {reason: "two endpoints", values: []string{"Webhook", "Server"}},
+			"spec.adoptionPolicy":        {reason: "two ways", values: []string{"Never", "Unowned"}},
 			"spec.deletionPolicy":        {reason: "two ends", values: []string{"Delete", "Retain"}},
 		}),
 		sets(map[string]row{
