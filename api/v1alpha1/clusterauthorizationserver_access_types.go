@@ -44,8 +44,8 @@ type ServerAccess struct {
 	// +default={}
 	Audience AudienceAccess `json:"audience,omitzero"`
 
-	// adoption says whether spec.adoptionPolicy Unowned is allowed: taking over a
-	// registration that exists, that nobody owns, and that can obtain no token.
+	// adoption says whether spec.adoptionPolicy Unowned is allowed: to take over
+	// a registration that nobody owns and that can obtain no token.
 	// +optional
 	// +default="Denied"
 	Adoption Permission `json:"adoption,omitempty"`

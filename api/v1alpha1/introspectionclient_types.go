@@ -134,9 +134,9 @@ type IntrospectionClientSpec struct {
 	Secret ClientSecret `json:"secret,omitzero"`
 
 	// adoptionPolicy says whether a registration that exists under the client id
-	// may be taken over: Never, or Unowned, which takes one that nobody owns and
-	// that can obtain no token, where the server's access.adoption allows it. Its
-	// deletion gives it back as it was.
+	// may be taken over: Never, or Unowned, which takes one that nobody owns
+	// and that can obtain no token, where the server's access.adoption allows
+	// it. Deletion gives it back as it was.
 	// +optional
 	// +default="Never"
 	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`

@@ -40,6 +40,7 @@ spec:
   existingSecretName: billing-client
   endpoint: Server
   secret: {name: billing}
+  adoptionPolicy: Never
   deletionPolicy: Delete
 `
 
