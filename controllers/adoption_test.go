@@ -45,7 +45,7 @@ func TestAdoptionIsUndone(t *testing.T) {
 	c := w.clientObject("orders", adopts, atServer)
 	w.create(c)
 	w.ready(c)
-	w.adopted(c)
+	w.marked(c)
 	if got := string(w.secret(w.tenant, "orders").Data["client_secret"]); got != theirSecret {
 		t.Error("the mounted secret is not the client's own")
 	}
@@ -229,10 +229,16 @@ func (w *world) giveUp(o client.Object) {
 	w.gone(o)
 }
 
-// adopted asserts that a client bears our marks, and is in use with its own secret.
+// adopted asserts that a client is ours, and in use with its own secret.
 func (w *world) adopted(o client.Object) {
 	w.t.Helper()
 	w.oneRegistration(o.(*v1alpha1.IntrospectionClient))
+	w.marked(o)
+}
+
+// marked asserts that a client bears our marks, and is else what it was.
+func (w *world) marked(o client.Object) {
+	w.t.Helper()
 	is := w.idp.Client(o.GetNamespace() + "." + o.GetName())
 	attributes := is["attributes"].(map[string]any)
 	if attributes["introspection.dev/owner"] == nil || attributes["introspection.dev/adopted"] != "true" || attributes["theirs"] != "kept" {

@@ -141,7 +141,7 @@ func grants(attribute string) bool {
 // remembered are the attributes found that we may change one day.
 func (s *Server) remembered(found *client, desired provider.Desired) map[string]string {
 	kept := map[string]string{}
-	for name := range s.attributes(desired) {
+	for _, name := range append(slices.Collect(maps.Keys(s.attributes(desired))), secretMade) {
 		if value := found.attribute(name); value != "" && name != ownerMark {
 			kept[name] = value
 		}
@@ -197,6 +197,9 @@ func (s *Server) giveBack(ctx context.Context, found *client, identity provider.
 		if !known || secret.Reveal() != was.Secret {
 			body[fieldSecret] = was.Secret
 			maps.Copy(attributes, s.rotation(provider.Credentials{}))
+		}
+		if found.attribute(secretEnds) == "" { // else a policy goes by that time
+			attributes[secretMade] = was.Attributes[secretMade]
 		}
 		if theirs := authenticator(provider.ClientSecret); found.ClientAuthenticatorType != theirs {
 			body[fieldMethod] = theirs

@@ -119,7 +119,7 @@ func onDuende(t *testing.T) providertest.Harness {
 		Dialect: duende.Dialect(), ClientIDPrefix: "https://suite.example.com/", Scopes: []string{"orders.read"},
 		Config:       config(t, server.Issuer(), server.URL(), provider.SignIn{ClientID: "operator", Secret: "operator-secret"}),
 		TokenClients: []providertest.TokenClient{{ID: "web-jwt", Secret: "web-secret"}, {ID: "web-ref", Secret: "web-secret"}},
-		Hand: handsAt(server),
+		Hand:         handsAt(server),
 	}
 }
 
