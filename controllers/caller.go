@@ -70,11 +70,14 @@ func (s *clientScope) keep(record *credential.StoredRecord, issued provider.Issu
 	if issued.State != "" {
 		record.State = issued.State
 	}
+	if issued.Adopted != "" {
+		record.Adopted = issued.Adopted
+	}
 	active := record.Active()
 	switch {
 	case issued.Secret == "" || active.Method() != provider.ClientSecret:
 	case issued.Secret != active.Secret:
-		record.Next = &credential.Value{Secret: issued.Secret, IssuedAt: now, ExpiresAt: issued.SecretExpiresAt}
+		record.Next = &credential.Value{Secret: issued.Secret, IssuedAt: now, ExpiresAt: issued.SecretExpiresAt, TakenIn: issued.Adopted != ""}
 	case record.Next != nil:
 		record.Next.ExpiresAt = issued.SecretExpiresAt
 	default:

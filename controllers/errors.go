@@ -50,6 +50,8 @@ func ofProvider(err error, server string) error {
 	case provider.KindTooManyAudiences:
 		return worldMustChange(5*time.Minute, v1alpha1.ReasonTooManyAudiences,
 			"Token client %q carries as many APIs as access.audience.maxPerTokenClient of ClusterAuthorizationServer %s allows, and each makes its tokens longer. Use spec.audience.mode OnRequest, other token clients, or have the platform team raise the cap.", e.Subject, server)
+	case provider.KindNotAdoptable:
+		return notAdoptable(e)
 	case provider.KindConflict:
 		return userMustAct(v1alpha1.ReasonOwnershipConflict,
 			"Something of that name exists at the server and is not this object's (%s).%s Set another spec.clientID in a new object, or delete it at the server.", e.Op, owned(e.Subject))
@@ -104,6 +106,12 @@ func (s *clientScope) ofRegistration(err error) error {
 		return userMustAct(v1alpha1.ReasonManagementUnsupported, "The authorization server can't %s: %s.%s", e.Op, unwrapped(e), after(e.Advice))
 	}
 	return ofProvider(err, s.server.Name)
+}
+
+// notAdoptable says why a registration is not taken over.
+func notAdoptable(e *provider.Error) error {
+	return userMustAct(v1alpha1.ReasonAdoptionRefused,
+		"What exists at the server under this client id is not taken over; against it stands: %s. Only a client that can obtain no token and has no rights is. Change that at the server if it is meant, or set another spec.clientID in a new object.%s", provider.Clean(e.Subject), after(e.Advice))
 }
 
 func owned(mark string) string {

@@ -19,6 +19,10 @@ func eventRegistered(r events.EventRecorder, object runtime.Object, clientID str
 	r.Eventf(object, nil, corev1.EventTypeNormal, "Registered", "Register", "Registered at the server as %s.", clientID)
 }
 
+func eventAdopted(r events.EventRecorder, object runtime.Object, clientID string) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "Took over client %s, which nobody owned; it is given back when this object goes.", clientID)
+}
+
 func eventDriftRepaired(r events.EventRecorder, object runtime.Object, what string) {
 	r.Eventf(object, nil, corev1.EventTypeWarning, "DriftRepaired", "Repair", "%s", upperFirst(what))
 }

@@ -60,7 +60,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	s.object.Status.Credential = &v1alpha1.ClientCredential{
 		IssuedAt: &issuedAt, Method: v1alpha1.AuthenticationMethod(s.record.Current.Method()),
 	}
-	if !value.IsBrought() { // a weak one could be guessed from it
+	if !value.IsBrought() && !value.TakenIn { // a weak one could be guessed from it
 		s.object.Status.Credential.Fingerprint = value.Fingerprint()
 	}
 	if expires := s.record.Current.ExpiresAt; !expires.IsZero() {

@@ -36,22 +36,13 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 	decision := plan.Decide(plan.Input{
 		ClientID: s.desired.ClientID, Owner: s.desired.Owner,
 		Exists: observed.Exists, FoundOwner: observed.Owner, Drift: observed.Drift,
+		AdoptionAsked:   s.object.Spec.AdoptionPolicy == v1alpha1.AdoptionUnowned,
+		AdoptionAllowed: s.server.Spec.Access.Adoption == v1alpha1.Allowed, Server: s.server.Name,
 		Registered: s.record.Current != nil, NewID: choosesIDs(s.can),
 	})
-	registration := provider.Registration{RegistrationID: observed.RegistrationID, Unmanaged: observed.Unmanaged}
-	switch decision.Action {
-	case plan.Refuse:
-		return outcome{}, userMustAct(v1alpha1.ReasonOwnershipConflict, "%s", upperFirst(decision.Message))
-	case plan.Create:
-		if err = s.beginAgain(ctx); err == nil {
-			registration, err = s.session.Create(ctx, s.desired, s)
-		}
-	case plan.Update:
-		registration, err = s.session.Update(ctx, s.desired, observed, s)
-	case plan.None:
-	}
+	registration, err := s.carryOut(ctx, decision, observed)
 	if err != nil {
-		return outcome{}, s.ofRegistration(err)
+		return outcome{}, err
 	}
 	s.object.Status.RegistrationAttempt = ""
 	if err := s.registered(ctx, registration, decision.Action != plan.None); err != nil {
@@ -59,6 +50,32 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 	}
 	s.tell(decision)
 	return s.registeredOutcome(registration.Unmanaged)
+}
+
+// carryOut does at the server what was decided.
+func (s *clientScope) carryOut(ctx context.Context, decision plan.Plan, observed provider.Observation) (registration provider.Registration, err error) {
+	registration = provider.Registration{RegistrationID: observed.RegistrationID, Unmanaged: observed.Unmanaged}
+	switch decision.Action {
+	case plan.Refuse:
+		return registration, userMustAct(v1alpha1.ReasonOwnershipConflict, "%s", upperFirst(decision.Message))
+	case plan.RefuseAdoption:
+		return registration, userMustAct(v1alpha1.ReasonAdoptionNotAllowed, "%s", upperFirst(decision.Message))
+	case plan.Create:
+		if err = s.beginAgain(ctx); err == nil {
+			registration, err = s.session.Create(ctx, s.desired, s)
+		}
+	case plan.Adopt:
+		if registration, err = s.session.Adopt(ctx, s.desired, s); err == nil {
+			s.desired.Credentials, err = s.credentials() // its secret may have been taken in
+		}
+	case plan.Update:
+		registration, err = s.session.Update(ctx, s.desired, observed, s)
+	case plan.None:
+	}
+	if err != nil {
+		return registration, s.ofRegistration(err)
+	}
+	return registration, nil
 }
 
 // refusedBefore says that the server refused the credentials when they were verified
@@ -95,6 +112,11 @@ const youth = 5 * time.Minute
 // chooses ids and secrets: nothing of the old one is good any more. One that was made just
 // now, and never worked, may only be unknown to a part of the server.
 func (s *clientScope) beginAgain(ctx context.Context) error {
+	if s.record.Adopted != "" { // what is made in place of it is ours, and goes with its object
+		s.record.Adopted = ""
+		s.desired.Identity = s.record.Identity()
+		return s.store.SaveRecord(ctx, s.record)
+	}
 	if !choosesIDs(s.can) || s.record.ClientID == "" {
 		return nil
 	}
@@ -138,6 +160,8 @@ func (s *clientScope) tell(decision plan.Plan) {
 	case decision.Restores:
 		s.metrics.driftRepaired(s.server.Name, "registration")
 		eventDriftRepaired(s.events, s.object, decision.Message)
+	case decision.Action == plan.Adopt:
+		eventAdopted(s.events, s.object, s.record.ClientID)
 	case decision.Action == plan.Create && !isManual(s.server):
 		eventRegistered(s.events, s.object, s.record.ClientID)
 	}

@@ -95,6 +95,9 @@ func (s *clientScope) resolveDesired() error {
 	if spec.DeletionPolicy == v1alpha1.DeletionRetain && s.server.Spec.Access.Retain != v1alpha1.Allowed {
 		return userMustAct(v1alpha1.ReasonRetainNotAllowed, "spec.deletionPolicy Retain is not allowed by spec.access.retain of ClusterAuthorizationServer %s. Use Delete, or have the platform team allow it.", s.server.Name)
 	}
+	if spec.AdoptionPolicy == v1alpha1.AdoptionUnowned && (choosesIDs(s.can) || isManual(s.server)) {
+		return userMustAct(v1alpha1.ReasonAdoptionNotAllowed, "spec.adoptionPolicy Unowned is for servers where the operator chooses client ids: at ClusterAuthorizationServer %s there is nothing to take over. Leave it out.", s.server.Name)
+	}
 	if err := s.resolveMethod(); err != nil {
 		return err
 	}

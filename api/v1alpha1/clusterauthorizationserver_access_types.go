@@ -44,6 +44,12 @@ type ServerAccess struct {
 	// +default={}
 	Audience AudienceAccess `json:"audience,omitzero"`
 
+	// adoption says whether spec.adoptionPolicy Unowned is allowed: to take over
+	// a registration that nobody owns and that can obtain no token.
+	// +optional
+	// +default="Denied"
+	Adoption Permission `json:"adoption,omitempty"`
+
 	// retain says whether spec.deletionPolicy Retain is allowed: a registration
 	// that outlives its object.
 	// +optional

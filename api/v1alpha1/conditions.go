@@ -95,6 +95,11 @@ const (
 	ReasonAudienceModeNotAllowed = "AudienceModeNotAllowed"
 	// ReasonRetainNotAllowed: the server's access.retain is Denied.
 	ReasonRetainNotAllowed = "RetainNotAllowed"
+	// ReasonAdoptionNotAllowed: adoptionPolicy is Unowned, and the server's access.adoption is Denied, or there
+	// is nothing to adopt at servers of its kind.
+	ReasonAdoptionNotAllowed = "AdoptionNotAllowed"
+	// ReasonAdoptionRefused: the registration can obtain tokens, is built in, or has what the operator can't take over.
+	ReasonAdoptionRefused = "AdoptionRefused"
 	// ReasonNamespaceTerminating: nothing is created in a namespace that is going away.
 	ReasonNamespaceTerminating = "NamespaceTerminating"
 	// ReasonOwnershipConflict: a registration with this client id exists and is not this object's.

@@ -141,6 +141,13 @@ type IntrospectionClientSpec struct {
 	// registered one. Default: on demand, with an overlap of 24h.
 	// +optional
 	Rotation *ClientRotation `json:"rotation,omitempty"`
+	// adoptionPolicy says whether a registration that exists under the client id
+	// may be taken over: Never, or Unowned, which takes one that nobody owns
+	// and that can obtain no token, where the server's access.adoption allows
+	// it. Deletion gives it back as it was.
+	// +optional
+	// +default="Never"
+	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
 	// deletionPolicy says what becomes of the registration when the object is
 	// deleted: Delete, or Retain, which keeps it and the Secret where the
@@ -226,6 +233,17 @@ const (
 	EndpointWebhook Endpoint = "Webhook"
 	// EndpointServer is the authorization server's own.
 	EndpointServer Endpoint = "Server"
+)
+
+// AdoptionPolicy is whether a registration that exists may be taken over.
+// +kubebuilder:validation:Enum=Never;Unowned
+type AdoptionPolicy string
+
+const (
+	// AdoptionNever leaves it alone.
+	AdoptionNever AdoptionPolicy = "Never"
+	// AdoptionUnowned takes over one that nobody owns.
+	AdoptionUnowned AdoptionPolicy = "Unowned"
 )
 
 // DeletionPolicy is what becomes of a registration when its object is

@@ -60,7 +60,7 @@ var changes = map[string]map[string]row{
 		},
 		"clientID set first": {
 			reason: "a rule on an optional field is skipped here", refused: edits{"spec.clientID": "shop.other"},
-			field: "spec.clientID", message: fixedID, accepted: edits{"spec.deletionPolicy": "Retain"},
+			field: "spec.clientID", message: fixedID, accepted: edits{"spec.deletionPolicy": "Retain", "spec.adoptionPolicy": "Unowned"},
 		},
 		"clientID removed": {
 			reason: "and here", with: edits{"spec.clientID": "shop.orders"}, refused: edits{"spec.clientID": absent{}},

@@ -26,6 +26,7 @@ spec:
     keys: {clientID: CLIENT_ID, clientSecret: CLIENT_SECRET, issuer: ISSUER, introspectionEndpoint: ENDPOINT, caCertificate: bundle.pem, privateKey: key.pem, keyID: KID}
     formats: [Spring, DotNet, Quarkus]
   rotation: {interval: 720h, overlap: 24h}
+  adoptionPolicy: Unowned
   deletionPolicy: Retain
 `
 
@@ -41,6 +42,7 @@ spec:
   existingSecretName: billing-client
   endpoint: Server
   secret: {name: billing}
+  adoptionPolicy: Never
   deletionPolicy: Delete
 `
 
@@ -86,6 +88,7 @@ func clientRefusals() map[string]row {
 			"spec.authentication.method": {reason: "three ways", values: []string{"ClientSecret", "PrivateKeyJWT", "ServiceAccountJWT"}},
 			"spec.audience.mode":         {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 			"spec.endpoint":              {reason: "two endpoints", values: []string{"Webhook", "Server"}},
+			"spec.adoptionPolicy":        {reason: "two ways", values: []string{"Never", "Unowned"}},
 			"spec.deletionPolicy":        {reason: "two ends", values: []string{"Delete", "Retain"}},
 			"spec.secret.formats[0]":     {reason: "four formats", values: []string{"Env", "Spring", "DotNet", "Quarkus"}},
 		}),

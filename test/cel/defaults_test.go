@@ -50,6 +50,7 @@ keycloak: {tokenClients: [web, mobile]}
 access:
   namespaceSelector: {matchLabels: {introspection.dev/server: corporate}}
   audience: {modes: [Default, OnRequest], maxPerTokenClient: 50}
+  adoption: Denied
   retain: Denied
 `,
 		},
@@ -91,6 +92,7 @@ keycloak: {tokenClients: [web, mobile]}
 authorizationServerRef: {name: corporate}
 audience: {mode: Default}
 authentication: {method: ClientSecret}
+adoptionPolicy: Never
 deletionPolicy: Delete
 endpoint: Webhook
 secret: {}

@@ -30,6 +30,7 @@ spec:
     clientIDPrefixes: ["{namespace}.", "eu-1.{namespace}."]
     scopes: [orders.read, "https://example.com/scope"]
     audience: {modes: [Default, OnRequest, Unmanaged], maxPerTokenClient: 1000}
+    adoption: Allowed
     retain: Allowed
 `
 
@@ -81,6 +82,7 @@ func serverRefusals() map[string]row {
 			algorithms + "[0]":              {reason: "asymmetric ones", values: signatures()},
 			"spec.connection.hostHeader":    {reason: "two ways", values: []string{"Connection", "Issuer"}},
 			"spec.connection.caBundle.kind": {reason: "two kinds", with: ca, values: []string{"ConfigMap", "Secret"}},
+			"spec.access.adoption":          {reason: "a permission", values: []string{"Denied", "Allowed"}},
 			"spec.access.retain":            {reason: "a permission", values: []string{"Denied", "Allowed"}},
 			modes + "[0]":                   {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 		}),

@@ -51,6 +51,9 @@ type Record struct {
 	ClientID, RegistrationID, Owner string
 	// State is what the provider keeps for itself: a server's whole answer, say.
 	State provider.Secret
+	// Adopted is what the provider keeps to give back a registration that people made; empty if none was
+	// adopted.
+	Adopted provider.Secret
 	// Attempt is unique to this registration (RFC 7591: software_id).
 	Attempt string
 	// DeletionPolicy is the object's, for a clean-up without the object.
@@ -107,7 +110,7 @@ func (r *Record) BeginAgain(attempt string, next Value) {
 
 // Identity is how the registration is found.
 func (r *Record) Identity() provider.Identity {
-	return provider.Identity{ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State}
+	return provider.Identity{ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State, Adopted: r.Adopted}
 }
 
 // ByID is the value of a credential that the record holds; nil if it holds none such.
@@ -131,6 +134,7 @@ type recordWire struct {
 	RegistrationID string     `json:"registrationID,omitempty"`
 	Owner          string     `json:"owner"`
 	State          string     `json:"state,omitempty"`
+	Adopted        string     `json:"adopted,omitempty"`
 	Attempt        string     `json:"attempt,omitempty"`
 	DeletionPolicy string     `json:"deletionPolicy"`
 	Current        *valueWire `json:"current,omitempty"`
@@ -156,6 +160,7 @@ func (r *Record) encode() ([]byte, error) {
 	return json.Marshal(recordWire{
 		Object: r.Object, UID: r.UID, Server: r.Server, Issuer: r.Issuer,
 		ClientID: r.ClientID, RegistrationID: r.RegistrationID, Owner: r.Owner, State: r.State.Reveal(), Attempt: r.Attempt,
+		Adopted:        r.Adopted.Reveal(),
 		DeletionPolicy: r.DeletionPolicy,
 		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID,
 		Previous: wireOf(r.Previous), NextFacade: wireOf(r.NextFacade), PreviousFacade: wireOf(r.PreviousFacade),
@@ -179,6 +184,7 @@ func decodeRecord(data []byte) (*Record, error) {
 	return &Record{
 		Object: w.Object, UID: w.UID, Server: w.Server, Issuer: w.Issuer,
 		ClientID: w.ClientID, RegistrationID: w.RegistrationID, Owner: w.Owner, State: provider.Secret(w.State), Attempt: w.Attempt,
+		Adopted:        provider.Secret(w.Adopted),
 		DeletionPolicy: w.DeletionPolicy,
 		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID,
 		Previous: w.Previous.value(), NextFacade: w.NextFacade.value(), PreviousFacade: w.PreviousFacade.value(),

@@ -67,7 +67,7 @@ func TestBrokenRecordsAreRefusedWithoutAWordOfThem(t *testing.T) {
 func TestNothingOfARecordPrintsItsSecrets(t *testing.T) {
 	record := sample()
 	projected := record.Project()
-	printed := []string{fmt.Sprint(record), fmt.Sprintf("%+v", *record), fmt.Sprintf("%#v", projected), fmt.Sprintf("%s %v", record.Facade, record.Current.Secret)}
+	printed := []string{fmt.Sprint(record), fmt.Sprintf("%+v", *record), fmt.Sprintf("%#v", projected), fmt.Sprintf("%v %v", record.Facade, record.Current.Secret)}
 	for _, v := range []any{record, projected, record.Facade} {
 		encoded, err := json.Marshal(v)
 		if err != nil {

@@ -28,7 +28,9 @@ type Value struct {
 	ClientID string
 	// Version is the brought Secret's resourceVersion: which of several it is. Its fingerprint would
 	// give a weak secret away.
-	Version  string
+	Version string
+	// TakenIn says that people made it, of a client that was adopted: it may be as weak as one that was brought.
+	TakenIn  bool
 	IssuedAt time.Time
 	// ExpiresAt is when the server ends it; zero for never.
 	ExpiresAt time.Time
@@ -103,6 +105,7 @@ type valueWire struct {
 	ServiceAccount string    `json:"serviceAccount,omitempty"`
 	ClientID       string    `json:"clientID,omitempty"`
 	Version        string    `json:"version,omitempty"`
+	TakenIn        bool      `json:"takenIn,omitempty"`
 	IssuedAt       time.Time `json:"issuedAt"`
 	ExpiresAt      time.Time `json:"expiresAt,omitzero"`
 }
@@ -113,7 +116,7 @@ func wireOf(v *Value) *valueWire {
 	}
 	return &valueWire{
 		Secret: v.Secret.Reveal(), PrivateKey: v.PrivateKey.Reveal(), KeyID: v.KeyID,
-		ServiceAccount: v.ServiceAccount, ClientID: v.ClientID, Version: v.Version, IssuedAt: v.IssuedAt, ExpiresAt: v.ExpiresAt,
+		ServiceAccount: v.ServiceAccount, ClientID: v.ClientID, Version: v.Version, TakenIn: v.TakenIn, IssuedAt: v.IssuedAt, ExpiresAt: v.ExpiresAt,
 	}
 }
 
@@ -123,6 +126,6 @@ func (w *valueWire) value() *Value {
 	}
 	return &Value{
 		Secret: provider.Secret(w.Secret), PrivateKey: provider.Secret(w.PrivateKey), KeyID: w.KeyID,
-		ServiceAccount: w.ServiceAccount, ClientID: w.ClientID, Version: w.Version, IssuedAt: w.IssuedAt, ExpiresAt: w.ExpiresAt,
+		ServiceAccount: w.ServiceAccount, ClientID: w.ClientID, Version: w.Version, TakenIn: w.TakenIn, IssuedAt: w.IssuedAt, ExpiresAt: w.ExpiresAt,
 	}
 }

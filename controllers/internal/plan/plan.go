@@ -19,8 +19,12 @@ const (
 	Create
 	// Update puts right what differs of ours.
 	Update
+	// Adopt takes over what is nobody's.
+	Adopt
 	// Refuse leaves alone what is somebody else's.
 	Refuse
+	// RefuseAdoption leaves alone what is nobody's, though the object asks for it.
+	RefuseAdoption
 )
 
 // Input is what was gathered.
@@ -33,6 +37,10 @@ type Input struct {
 	Drift      []string
 	// Registered says that we registered it before.
 	Registered bool
+	// AdoptionAsked says that the object asks to take over what nobody owns, AdoptionAllowed that its
+	// server, by name, allows that.
+	AdoptionAsked, AdoptionAllowed bool
+	Server                         string
 	// NewID says that the server chooses the id anew, and the secret.
 	NewID bool
 }
@@ -58,13 +66,27 @@ func Decide(in Input) Plan {
 	case !in.Exists:
 		return Plan{Action: Create, Message: fmt.Sprintf("registering client %s", in.ClientID)}
 	case in.FoundOwner == "":
-		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and nobody's owner mark is on it, so it was not made by this operator. Set another spec.clientID in a new object, or delete that client at the server.", in.ClientID)}
+		return unowned(in)
 	case in.FoundOwner != in.Owner:
 		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID in a new object, or delete it where it belongs.", in.ClientID, printable(in.FoundOwner), in.Owner)}
 	case len(in.Drift) > 0:
 		return Plan{Action: Update, Restores: in.Registered, Message: fmt.Sprintf("client %s was changed at the server; put right: %s", in.ClientID, strings.Join(in.Drift, ", "))}
 	default:
 		return Plan{Action: None}
+	}
+}
+
+// unowned decides about a registration that nobody marked.
+func unowned(in Input) Plan {
+	const waysOut = "Set another spec.clientID in a new object, or delete that client at the server"
+	exists := fmt.Sprintf("a client %s exists at the server and nobody's owner mark is on it, so it was not made by this operator. ", in.ClientID)
+	switch {
+	case in.AdoptionAsked && in.AdoptionAllowed:
+		return Plan{Action: Adopt, Message: fmt.Sprintf("taking over client %s", in.ClientID)}
+	case in.AdoptionAsked:
+		return Plan{Action: RefuseAdoption, Message: exists + fmt.Sprintf("spec.adoptionPolicy Unowned is not allowed by spec.access.adoption of ClusterAuthorizationServer %s: have the platform team allow it. %s otherwise.", in.Server, waysOut)}
+	default:
+		return Plan{Action: Refuse, Message: exists + fmt.Sprintf("%s. To take it over, set spec.adoptionPolicy Unowned, which spec.access.adoption of ClusterAuthorizationServer %s must allow.", waysOut, in.Server)}
 	}
 }
 

@@ -41,6 +41,30 @@ func TestDecide(t *testing.T) {
 			reason: "a client without our mark is somebody's, whatever its name",
 			in:     Input{Exists: true, Registered: true}, want: Refuse, says: "nobody's owner mark",
 		},
+		"asked, and not allowed": {
+			reason: "the server's people have the last word, and the message says so",
+			in:     Input{Exists: true, AdoptionAsked: true, Server: "corporate"}, want: RefuseAdoption, says: "spec.access.adoption of ClusterAuthorizationServer corporate",
+		},
+		"allowed, and not asked": {
+			reason: "nothing is taken over unasked, and the message says how it would be",
+			in:     Input{Exists: true, AdoptionAllowed: true}, want: Refuse, says: "set spec.adoptionPolicy Unowned",
+		},
+		"asked and allowed": {
+			reason: "nobody's, and both say so: take it over",
+			in:     Input{Exists: true, AdoptionAsked: true, AdoptionAllowed: true}, want: Adopt, says: "taking over",
+		},
+		"asked and allowed, another's": {
+			reason: "what bears a mark is never taken over",
+			in:     Input{Exists: true, FoundOwner: "eu-1/shop/billing", AdoptionAsked: true, AdoptionAllowed: true}, want: Refuse, says: "eu-1/shop/billing",
+		},
+		"asked and allowed, and gone": {
+			reason: "nothing to take over: register",
+			in:     Input{AdoptionAsked: true, AdoptionAllowed: true}, want: Create, says: "registering",
+		},
+		"adopted": {
+			reason: "ours by the mark, whatever is asked now",
+			in:     Input{Exists: true, FoundOwner: owner, AdoptionAsked: true, AdoptionAllowed: true}, want: None,
+		},
 		"another object's": {
 			reason: "another object's mark: refuse, with its name",
 			in:     Input{Exists: true, FoundOwner: "eu-1/shop/billing"}, want: Refuse, says: "eu-1/shop/billing",

@@ -45,6 +45,8 @@ const (
 	KindAccessLost
 	// KindUnsupported means: servers of this kind, or this one, can't do it; Err says what and why.
 	KindUnsupported
+	// KindNotAdoptable means: the registration may not be taken over; Subject names what stands against it.
+	KindNotAdoptable
 )
 
 // Error is what every method of a provider returns.

@@ -77,6 +77,12 @@ func (m *metered) Update(ctx context.Context, desired Desired, observed Observat
 	return m.next.Update(ctx, desired, observed, caller)
 }
 
+// Adopt implements Adopter.
+func (m *metered) Adopt(ctx context.Context, desired Desired, caller Caller) (_ Registration, err error) {
+	defer m.done("adopt", m.now(), &err)
+	return m.next.Adopt(ctx, desired, caller)
+}
+
 // MapAudience implements AudienceMapper.
 func (m *metered) MapAudience(ctx context.Context, desired Desired, caller Caller) (_ AudienceReport, err error) {
 	defer m.done("map_audience", m.now(), &err)
@@ -133,6 +139,8 @@ func outcomeOf(err error) string {
 		return "access_lost"
 	case KindUnsupported:
 		return "unsupported"
+	case KindNotAdoptable:
+		return "not_adoptable"
 	default:
 		return "server_error"
 	}

@@ -34,6 +34,10 @@ func (f failing) Update(context.Context, provider.Desired, provider.Observation,
 	return provider.Registration{}, f.err
 }
 
+func (f failing) Adopt(context.Context, provider.Desired, provider.Caller) (provider.Registration, error) {
+	return provider.Registration{}, f.err
+}
+
 func (f failing) MapAudience(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {
 	return provider.AudienceReport{}, f.err
 }
@@ -80,6 +84,7 @@ func TestMetrics(t *testing.T) {
 		&provider.Error{Kind: provider.KindAmbiguous},
 		&provider.Error{Kind: provider.KindAccessLost},
 		&provider.Error{Kind: provider.KindUnsupported},
+		&provider.Error{Kind: provider.KindNotAdoptable},
 		fmt.Errorf("wrapped: %w", &provider.Error{Kind: provider.KindRateLimited}),
 		&provider.Error{Kind: provider.KindUnreachable, Err: context.Canceled},
 		errors.New("the fence"),
@@ -94,15 +99,16 @@ func TestMetrics(t *testing.T) {
 	_, _ = s.Probe(ctx)
 	_, _ = s.Observe(ctx, provider.Desired{}, nil)
 	_, _ = s.Update(ctx, provider.Desired{}, provider.Observation{}, nil)
+	_, _ = s.Adopt(ctx, provider.Desired{}, nil)
 	_, _ = s.MapAudience(ctx, provider.Desired{}, nil)
 	_, _ = s.Rotate(ctx, provider.Desired{}, nil)
 	_ = s.Delete(ctx, provider.Desired{}, nil)
 	want := map[string]float64{
 		"create success keycloak": 1, "create conflict keycloak": 1, "create rate_limited keycloak": 1, "create cancelled keycloak": 1,
 		"create fenced keycloak": 1, "probe success keycloak": 1, "observe success keycloak": 1, "update success keycloak": 1,
-		"map_audience success keycloak": 1, "rotate success keycloak": 1, "delete success keycloak": 1,
-		"create ambiguous keycloak": 1, "create access_lost keycloak": 1, "create unsupported keycloak": 1,
-		"seconds create keycloak": 8, "seconds rotate keycloak": 1, "seconds probe keycloak": 1, "seconds observe keycloak": 1, "seconds update keycloak": 1,
+		"map_audience success keycloak": 1, "rotate success keycloak": 1, "delete success keycloak": 1, "adopt success keycloak": 1, "seconds adopt keycloak": 1,
+		"create ambiguous keycloak": 1, "create access_lost keycloak": 1, "create unsupported keycloak": 1, "create not_adoptable keycloak": 1,
+		"seconds create keycloak": 9, "seconds rotate keycloak": 1, "seconds probe keycloak": 1, "seconds observe keycloak": 1, "seconds update keycloak": 1,
 		"seconds map_audience keycloak": 1, "seconds delete keycloak": 1,
 	}
 	if diff := cmp.Diff(want, gathered(t, registry)); diff != "" {

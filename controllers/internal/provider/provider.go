@@ -52,6 +52,7 @@ type Config struct {
 // are *Error; an error of Caller comes back as it is.
 type Server interface {
 	Registrar
+	Adopter
 	AudienceMapper
 	Rotator
 	Prober
@@ -74,9 +75,18 @@ type Registrar interface {
 	Update(ctx context.Context, desired Desired, observed Observation, caller Caller) (Registration, error)
 
 	// Delete removes the mapping and the registration if they bear the owner mark. What is gone
-	// already is success; what is somebody else's is left alone, and is success too. Of desired
-	// it looks at Identity and Credentials only.
+	// already is success; what is somebody else's is left alone, and is success too. What was adopted
+	// stays, as it was before. Of desired it looks at Identity and Credentials only.
 	Delete(ctx context.Context, desired Desired, caller Caller) error
+}
+
+// Adopter takes over registrations that people made.
+type Adopter interface {
+	// Adopt puts the owner mark on a client that exists and bears none, if it can obtain no token; else
+	// it is an *Error of kind NotAdoptable, or Conflict if it bears another's mark, and nothing is
+	// written. What is needed to give it back, and its secret where it is taken in, is kept before the
+	// first write. The same call again goes on from what it finds. Deletion gives back what was adopted.
+	Adopt(ctx context.Context, desired Desired, caller Caller) (Registration, error)
 }
 
 // AudienceMapper makes new tokens name a client in `aud`.
@@ -122,6 +132,8 @@ type Issued struct {
 	SecretExpiresAt time.Time
 	// State replaces Identity.State.
 	State Secret
+	// Adopted replaces Identity.Adopted; Secret is then the client's own, which people made.
+	Adopted Secret
 	// Intent says that State is of what is about to be done, and no answer: it is kept only if nobody
 	// else wrote meanwhile.
 	Intent bool
@@ -137,6 +149,8 @@ type Identity struct {
 	Owner string
 	// State is what the provider had kept, for itself.
 	State Secret
+	// Adopted is what the provider had kept to give back what was adopted; empty if nothing was.
+	Adopted Secret
 }
 
 // Desired is a registration as it should be.

@@ -38,6 +38,7 @@ func (s *Server) routes() {
 	admin("GET /clients/{id}", view, adminCall.readClient)
 	admin("PUT /clients/{id}", manage, adminCall.updateClient)
 	admin("DELETE /clients/{id}", manage, adminCall.deleteClient)
+	admin("GET /clients/{id}/roles", view, adminCall.listRoles)
 	admin("GET /clients/{id}/client-secret", view, adminCall.readSecret)
 	admin("POST /clients/{id}/client-secret", manage, adminCall.regenerateSecret)
 	admin("GET /clients/{id}/client-secret/rotated", view, adminCall.readRotated)

@@ -184,6 +184,19 @@ func (c adminCall) readClient() {
 	}
 }
 
+// listRoles lists the roles that a client defines.
+func (c adminCall) listRoles() {
+	found, ok := c.client()
+	if !ok {
+		return
+	}
+	list := []map[string]any{}
+	for _, name := range found.defines {
+		list = append(list, map[string]any{"name": name, "clientRole": true, "composite": false, "containerId": found.id()})
+	}
+	answerAdmin(c.w, list)
+}
+
 // updateClient merges: members that are left out stay, attributes merge key by
 // key and an empty value removes one, scope lists are ignored.
 func (c adminCall) updateClient() {

@@ -30,6 +30,7 @@ type client struct {
 	rep                map[string]any
 	defaults, optional []string
 	roles              []string // of realm-management, of its service account
+	defines            []string // roles of its own
 	account            string   // the service account's id
 }
 

@@ -146,6 +146,13 @@ func (s *Server) EditClient(clientID string, members map[string]any) {
 	maps.Copy(s.main.must(clientID).rep, members)
 }
 
+// DefineRoles gives a client roles of its own, for users to have.
+func (s *Server) DefineRoles(clientID string, names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.main.must(clientID).defines = names
+}
+
 // TrustCluster makes an identity provider in the first realm that stands for a Kubernetes cluster. Its issuer
 // is asked by the client given.
 func (s *Server) TrustCluster(alias, issuer string, by *http.Client) {

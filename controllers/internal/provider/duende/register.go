@@ -107,6 +107,9 @@ func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller pr
 	if err := nameable(opDelete, desired.Identity); err != nil {
 		return err
 	}
+	if err := s.restore(ctx, desired, caller); err != nil {
+		return err
+	}
 	answer, err := s.api.Write(ctx, caller, provider.Call{
 		Op: opDelete, Method: http.MethodDelete, URL: s.at(desired.ClientID), Query: url.Values{"owner": {desired.Owner}},
 		Done: []int{http.StatusNoContent}, Secrets: desired.Credentials.Secrets(),

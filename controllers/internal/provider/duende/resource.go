@@ -16,11 +16,12 @@ import (
 type resource struct {
 	Name                     string   `json:"name"`
 	Owner                    string   `json:"owner"`
-	DisplayName              string   `json:"display_name"`
+	DisplayName              string   `json:"display_name,omitempty"`
 	Enabled                  bool     `json:"enabled"`
 	Scopes                   []string `json:"scopes,omitzero"`
 	RequireResourceIndicator *bool    `json:"require_resource_indicator,omitempty"`
 	Secrets                  []secret `json:"secrets"`
+	Adopt                    bool     `json:"adopt,omitempty"`
 
 	// ended may still be there: it is no way in any more.
 	ended *secret
@@ -48,6 +49,7 @@ type found struct {
 	Scopes                   []string `json:"scopes"`
 	RequireResourceIndicator bool     `json:"require_resource_indicator"`
 	Secrets                  []secret `json:"secrets"`
+	Adopted                  bool     `json:"adopted"`
 	PropagationSeconds       int64    `json:"propagation_seconds"`
 }
 
@@ -127,7 +129,7 @@ func known(all []secret, there []secret) []secret {
 // drift names the fields that differ.
 func (r *resource) drift(f *found) []string {
 	var names []string
-	if r.DisplayName != f.DisplayName {
+	if r.DisplayName != f.DisplayName && !f.Adopted { // an adopted one keeps its own
 		names = append(names, fieldDisplayName)
 	}
 	if r.Enabled != f.Enabled {

@@ -61,14 +61,15 @@ func harness(t *testing.T, s *idp.Server) providertest.Harness {
 
 // hand is what the host's people do to its database.
 func hand(s *idp.Server) providertest.Hand {
+	register := func(t *testing.T, clientID string) {
+		t.Helper()
+		s.AddResource(idp.Resource{
+			Name: clientID, Scopes: []string{"orders.read"},
+			Secrets: []idp.Secret{{Type: "SharedSecret", Value: idp.Hash("of the host")}},
+		})
+	}
 	return providertest.Hand{
-		Register: func(t *testing.T, clientID string) {
-			t.Helper()
-			s.AddResource(idp.Resource{
-				Name: clientID, Scopes: []string{"orders.read"},
-				Secrets: []idp.Secret{{Type: "SharedSecret", Value: idp.Hash("of the host")}},
-			})
-		},
+		Register: register, Idle: register, // no ApiResource obtains tokens
 		Disable: func(t *testing.T, clientID string) {
 			t.Helper()
 			if !s.EditResource(clientID, func(r *idp.Resource) { r.Disabled = true }) {

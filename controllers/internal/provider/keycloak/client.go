@@ -34,6 +34,7 @@ type client struct {
 	ImplicitFlowEnabled       bool                       `json:"implicitFlowEnabled"`
 	DirectAccessGrantsEnabled bool                       `json:"directAccessGrantsEnabled"`
 	ServiceAccountsEnabled    bool                       `json:"serviceAccountsEnabled"`
+	AuthorizationServices     bool                       `json:"authorizationServicesEnabled"`
 	FullScopeAllowed          bool                       `json:"fullScopeAllowed"`
 	RedirectURIs              []string                   `json:"redirectUris"`
 	WebOrigins                []string                   `json:"webOrigins"`
@@ -119,7 +120,7 @@ func (s *Server) observation(ctx context.Context, found *client, desired provide
 	if !provider.Owns(desired.Owner, o.Owner) {
 		return o, nil // not ours: nothing of it is our business, its secret least of all
 	}
-	for _, f := range s.managed(desired) {
+	for _, f := range s.managedOf(found, desired) {
 		if !f.is(found) {
 			o.Drift = append(o.Drift, f.name)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
 
-// Delete implements provider.Registrar. The scope goes first, and detaches
+// Delete implements provider.Registrar. What was adopted is given back. The scope goes first, and detaches
 // itself by going; the client stays last, as what a second attempt goes by.
 func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller provider.Caller) error {
 	identity := desired.Identity
@@ -23,6 +23,12 @@ func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller pr
 		return err
 	}
 	for _, c := range ours {
+		if isAdopted(c, identity) {
+			if err := s.giveBack(ctx, c, identity, caller); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.remove(ctx, caller, "delete client", clientPath(c.ID)); err != nil {
 			return err
 		}

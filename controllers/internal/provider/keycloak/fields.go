@@ -109,8 +109,8 @@ func (s *Server) creation(d provider.Desired, id string) map[string]any {
 // without them a PUT to a client whose secret has expired breaks the server.
 func (s *Server) change(d provider.Desired, drift []string, found *client) map[string]any {
 	r := map[string]any{}
-	attributes := s.attributes(d)
-	for _, f := range s.managed(d) {
+	attributes := s.attributesOf(found, d)
+	for _, f := range s.managedOf(found, d) {
 		if f.name == "clientId" || slices.Contains(drift, f.name) {
 			r[f.name] = f.want
 		}

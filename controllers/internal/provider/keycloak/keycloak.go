@@ -60,6 +60,7 @@ type Server struct {
 	registers string // the Admin API, for people
 	issuer    string
 	federated string // the alias of the cluster's identity provider
+	signsIn   string // the client that the operator signs in as, empty if that is not known
 	now       func() time.Time
 	tokens    *provider.Tokens
 	api       *provider.API
@@ -104,6 +105,7 @@ func New(c provider.Config) (*Server, error) {
 		registers: base + "/admin",
 		issuer:    c.Issuer,
 		federated: c.FederatedIssuer,
+		signsIn:   c.SignIn.ClientID,
 		now:       c.Clock,
 		tokens:    tokens,
 		api:       &provider.API{HTTP: c.HTTPClient, Limiter: limiter, Tokens: tokens, Read: understand},

@@ -127,7 +127,7 @@ func unsure(err error) bool {
 	case provider.KindServer, provider.KindUnreachable, provider.KindConflict, provider.KindInvalid:
 		return true
 	case provider.KindCredentials, provider.KindForbidden, provider.KindNotFound, provider.KindTokenClientNotFound,
-		provider.KindTooManyAudiences, provider.KindRateLimited, provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported:
+		provider.KindTooManyAudiences, provider.KindRateLimited, provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported, provider.KindNotAdoptable:
 		return false
 	default:
 		return false

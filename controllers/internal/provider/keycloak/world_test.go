@@ -215,6 +215,15 @@ func (w *world) scopePath(t *testing.T, name string) string {
 	return "/client-scopes/" + id
 }
 
+// idle is a client that somebody made, and that can obtain no token.
+func idle(clientID string) map[string]any {
+	return map[string]any{
+		"clientId": clientID, "secret": "theirs", "protocol": "openid-connect", "publicClient": false, "standardFlowEnabled": false, "implicitFlowEnabled": false,
+		"directAccessGrantsEnabled": false, "serviceAccountsEnabled": false, "redirectUris": []string{"https://theirs.example.com/*"},
+		"attributes": map[string]any{"theirs": "kept"},
+	}
+}
+
 func (w *world) harness(t *testing.T) providertest.Harness {
 	t.Helper()
 	powerless := signIn("nobody")
@@ -232,6 +241,10 @@ func (w *world) harness(t *testing.T) providertest.Harness {
 			Register: func(t *testing.T, clientID string) {
 				t.Helper()
 				w.must(t, http.MethodPost, "/clients", map[string]any{"clientId": clientID, "secret": "theirs", "attributes": map[string]any{}})
+			},
+			Idle: func(t *testing.T, clientID string) {
+				t.Helper()
+				w.must(t, http.MethodPost, "/clients", idle(clientID))
 			},
 			Disable: func(t *testing.T, clientID string) {
 				t.Helper()

@@ -7,6 +7,7 @@ package manual
 
 import (
 	"context"
+	"errors"
 
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -58,6 +59,14 @@ func (server) Update(_ context.Context, d provider.Desired, _ provider.Observati
 
 // Delete implements provider.Registrar. It does nothing: the registration is its maker's.
 func (server) Delete(context.Context, provider.Desired, provider.Caller) error { return nil }
+
+// Adopt implements provider.Adopter: what people registered stays theirs.
+func (server) Adopt(context.Context, provider.Desired, provider.Caller) (provider.Registration, error) {
+	return provider.Registration{}, &provider.Error{
+		Kind: provider.KindUnsupported, Op: "adopt client", Err: errors.New("nothing is registered here by the operator, so nothing is taken over"),
+		Advice: "Bring the client's credential in spec.existingSecretName.",
+	}
+}
 
 // MapAudience implements provider.AudienceMapper. It does nothing.
 func (server) MapAudience(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {

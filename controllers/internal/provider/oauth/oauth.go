@@ -182,6 +182,14 @@ func (s *session) advised(e *provider.Error) *provider.Error {
 	return e
 }
 
+// Adopt implements provider.Adopter: there is no access to a client that somebody else registered (RFC 7592 section 2).
+func (s *session) Adopt(context.Context, provider.Desired, provider.Caller) (provider.Registration, error) {
+	return provider.Registration{}, &provider.Error{
+		Kind: provider.KindUnsupported, Op: "adopt client", Err: errors.New("the server chooses client ids and gives access only to who registered one (RFC 7592)"),
+		Advice: "Leave spec.adoptionPolicy out: a client of its own is registered.",
+	}
+}
+
 // MapAudience implements provider.AudienceMapper: there is nothing to map in these protocols.
 func (s *session) MapAudience(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error) {
 	return provider.AudienceReport{}, nil

@@ -91,6 +91,9 @@ func (c *Caller) keep(issued provider.Issued) error {
 	if issued.State != "" {
 		d.State = issued.State
 	}
+	if issued.Adopted != "" {
+		d.Adopted = issued.Adopted
+	}
 	if current := &d.Credentials.Current; issued.Secret != "" && current.Method == provider.ClientSecret {
 		current.Secret, current.ID = issued.Secret, idOf(issued.Secret.Reveal())
 	}

@@ -119,5 +119,20 @@ func onDuende(t *testing.T) providertest.Harness {
 		Dialect: duende.Dialect(), ClientIDPrefix: "https://suite.example.com/", Scopes: []string{"orders.read"},
 		Config:       config(t, server.Issuer(), server.URL(), provider.SignIn{ClientID: "operator", Secret: "operator-secret"}),
 		TokenClients: []providertest.TokenClient{{ID: "web-jwt", Secret: "web-secret"}, {ID: "web-ref", Secret: "web-secret"}},
+		Hand:         handsAt(server),
+	}
+}
+
+// handsAt are the host's people, who make what may be adopted.
+func handsAt(server *duendeidp.Server) providertest.Hand {
+	register := func(_ *testing.T, name string) {
+		server.AddResource(duendeidp.Resource{Name: name, Scopes: []string{"orders.read"}})
+	}
+	return providertest.Hand{
+		Register: register, Idle: register,
+		Disable: func(_ *testing.T, name string) {
+			server.EditResource(name, func(r *duendeidp.Resource) { r.Disabled = true })
+		},
+		Remove: func(_ *testing.T, name string) { server.RemoveResource(name) },
 	}
 }

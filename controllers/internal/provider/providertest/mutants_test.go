@@ -38,6 +38,7 @@ func mutants() map[string]mutant {
 	add("Keycloak", callerMutants())
 	add("Keycloak", creationMutants())
 	add("Keycloak", accessMutants())
+	add("Duende", adoptingMutants())
 	add("RFC 7592", oauthMutants())
 	add("Duende", duendeMutants())
 	add(stubborn, map[string]mutant{"leaves what it made": {row: "create", corrupt: func(b broken) broken { return b }}})

@@ -60,6 +60,8 @@ type ServiceAccount struct {
 type Hand struct {
 	// Register makes a registration that bears no mark.
 	Register func(t *testing.T, clientID string)
+	// Idle makes a registration that bears no mark and can obtain no token.
+	Idle func(t *testing.T, clientID string)
 	// Disable makes a registration useless without deleting it: Observe sees drift.
 	Disable func(t *testing.T, clientID string)
 	// Remove deletes a registration.

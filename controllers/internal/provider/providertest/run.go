@@ -52,7 +52,7 @@ type bench struct {
 func rows() map[string]row {
 	all := map[string]row{}
 	for _, some := range []map[string]row{
-		registrationRows(), ownerRows(), deletionRows(), credentialRows(), rotationRows(), audienceRows(),
+		registrationRows(), ownerRows(), adoptionRows(), deletionRows(), credentialRows(), rotationRows(), audienceRows(),
 		mappingRows(), tokenRows(), refusalRows(), callerRows(), troubleRows(), raceRows(),
 	} {
 		maps.Copy(all, some)

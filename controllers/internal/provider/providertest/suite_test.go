@@ -37,6 +37,7 @@ type broken struct {
 	remove   func(context.Context, provider.Desired, provider.Caller) error
 	audience func(context.Context, provider.Desired, provider.Caller) (provider.AudienceReport, error)
 	rotate   func(context.Context, provider.Desired, provider.Caller) (provider.Rotation, error)
+	adopt    func(context.Context, provider.Desired, provider.Caller) (provider.Registration, error)
 }
 
 func (b broken) Observe(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
@@ -53,6 +54,10 @@ func (b broken) Update(ctx context.Context, d provider.Desired, o provider.Obser
 
 func (b broken) Delete(ctx context.Context, d provider.Desired, c provider.Caller) error {
 	return b.remove(ctx, d, c)
+}
+
+func (b broken) Adopt(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Registration, error) {
+	return b.adopt(ctx, d, c)
 }
 
 func (b broken) MapAudience(ctx context.Context, d provider.Desired, c provider.Caller) (provider.AudienceReport, error) {
@@ -128,7 +133,7 @@ func tampered(d provider.Dialect, corrupt func(broken) broken) provider.Dialect 
 			return nil, err
 		}
 		return corrupt(broken{
-			Server: s, observe: s.Observe, create: s.Create, update: s.Update, remove: s.Delete, audience: s.MapAudience, rotate: s.Rotate,
+			Server: s, observe: s.Observe, create: s.Create, update: s.Update, remove: s.Delete, audience: s.MapAudience, rotate: s.Rotate, adopt: s.Adopt,
 		}), nil
 	}
 	return d
