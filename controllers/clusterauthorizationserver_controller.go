@@ -116,7 +116,7 @@ func ofDiscovery(err error, url string) error {
 			"What answers at %s is no authorization server: %v. Correct spec.connection.url, or the issuer in a new object.", url, err)
 	case provider.KindForbidden, provider.KindCredentials, provider.KindConflict, provider.KindServer, provider.KindUnreachable,
 		provider.KindRateLimited, provider.KindTokenClientNotFound, provider.KindTooManyAudiences,
-		provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported:
+		provider.KindAmbiguous, provider.KindAccessLost, provider.KindUnsupported, provider.KindNotAdoptable:
 	}
 	return tryAgain(v1alpha1.ReasonUnreachable, err, "The server does not answer at %s: %v. It is asked again. Is the address right, and may the operator reach it?", url, err)
 }

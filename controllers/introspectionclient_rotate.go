@@ -6,14 +6,12 @@ package controllers
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
-	"github.com/introspection-dev/introspection-operator/webhook/introspect"
 )
 
 const (
@@ -190,22 +188,6 @@ func (s *clientScope) addAtServer(ctx context.Context) (provider.Rotation, error
 		return rotation, err
 	}
 	return rotation, s.proveNext(ctx)
-}
-
-// proveNext asks the server with the next credential; workloads that ask it themselves get
-// it when all of the server knows it.
-func (s *clientScope) proveNext(ctx context.Context) error {
-	err := s.ask(ctx, *s.record.Next, nothing())
-	settling := s.settling()
-	switch {
-	case errors.Is(err, introspect.ErrCredentialsRefused) && !settling:
-		return tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the next credential yet; it is asked again. The one before it is in use.")
-	case err != nil && !settling:
-		return tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token to the next credential: %v. It is asked again.", err)
-	case err != nil, settling && s.object.Spec.Endpoint == v1alpha1.EndpointServer:
-		return worldMustChange(s.untilSettled(1), v1alpha1.ReasonPropagating, "Not every part of the server knows the next credential yet: it is used from %s on.", s.record.SettledAt.UTC().Format(time.RFC3339))
-	}
-	return nil
 }
 
 // overlap is how long what was before works on.

@@ -49,6 +49,22 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	return outcome{v1alpha1.ReasonSucceeded, "The server answered an introspection with these credentials."}, nil
 }
 
+// proveNext asks the server with the next credential; workloads that ask it themselves get
+// it when all of the server knows it.
+func (s *clientScope) proveNext(ctx context.Context) error {
+	err := s.ask(ctx, *s.record.Next, nothing())
+	settling := s.settling()
+	switch {
+	case errors.Is(err, introspect.ErrCredentialsRefused) && !settling:
+		return tryAgain(v1alpha1.ReasonNotYetAccepted, err, "The server does not accept the next credential yet; it is asked again. The one before it is in use.")
+	case err != nil && !settling:
+		return tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token to the next credential: %v. It is asked again.", err)
+	case err != nil, settling && s.object.Spec.Endpoint == v1alpha1.EndpointServer:
+		return worldMustChange(s.untilSettled(1), v1alpha1.ReasonPropagating, "Not every part of the server knows the next credential yet: it is used from %s on.", s.record.SettledAt.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // refused says what it means that the server does not take the credentials.
 func (s *clientScope) refused(err error) error {
 	if isManual(s.server) {

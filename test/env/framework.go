@@ -50,7 +50,7 @@ func StartFramework(ctx context.Context, o FrameworkOptions) (*Framework, error)
 	if err != nil {
 		return nil, fmt.Errorf("finding Java: %w", err)
 	}
-	cmd := exec.Command(java, "-Xmx256m", "-Djava.io.tmpdir="+o.Dir, "-jar", filepath.Join(built, o.Jar)) //nolint:gosec,noctx // ours; ends with Stop
+	cmd := exec.Command(java, "-Xmx256m", "-Djava.io.tmpdir="+o.Dir, "-jar", filepath.Join(built, o.Jar)) //nolint:noctx // ours; ends with Stop
 	cmd.Dir = o.Dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.Dir}, o.Env...)
 	c, err := startChild(cmd, filepath.Join(o.Dir, "java.log"))

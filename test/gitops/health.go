@@ -81,6 +81,7 @@ func (j *Judges) Compute(ctx context.Context, object *unstructured.Unstructured)
 	}
 	wantArgo := map[status.Status]string{
 		status.InProgressStatus: "Progressing", status.TerminatingStatus: "Progressing", status.FailedStatus: "Degraded", status.CurrentStatus: "Healthy",
+		status.NotFoundStatus: "", status.UnknownStatus: "", // of no object that there is
 	}[result.Status]
 	wantFlux := result.Status
 	if wantFlux == status.TerminatingStatus { // which Flux's expressions do not know

@@ -4,6 +4,7 @@
 package credential
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -87,9 +88,7 @@ func TestFormatsAddAndTakeNothingAway(t *testing.T) {
 	all := []Format{FormatEnv, FormatSpring, FormatDotNet, FormatQuarkus}
 	got, want := content.Data(Shape{Keys: keys, Formats: all}), content.Data(Shape{Keys: keys})
 	for _, format := range all {
-		for k, v := range content.Data(Shape{Keys: keys, Formats: []Format{format}}) {
-			want[k] = v
-		}
+		maps.Copy(want, content.Data(Shape{Keys: keys, Formats: []Format{format}}))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -81,8 +81,11 @@ func against(f *found, desired provider.Desired) (names []string) {
 // itself.
 func (s *Server) restore(ctx context.Context, desired provider.Desired, caller provider.Caller) error {
 	var was adopted
-	if desired.Adopted == "" || json.Unmarshal([]byte(desired.Adopted.Reveal()), &was) != nil {
+	if desired.Adopted == "" {
 		return nil
+	}
+	if err := json.Unmarshal([]byte(desired.Adopted.Reveal()), &was); err != nil {
+		return nil //nolint:nilerr // nobody knows what it was: it is given back without
 	}
 	f, err := s.get(ctx, desired.ClientID)
 	if err != nil || f == nil || !f.Adopted || !provider.Owns(desired.Owner, f.Owner) {
