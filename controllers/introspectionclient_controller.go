@@ -83,6 +83,7 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 	}
 	if s.object.DeletionTimestamp.IsZero() {
 		s.bindPolicy(ctx)
+		s.tellRotation()
 		result = s.wake(result)
 	}
 	s.object.Status.ObservedGeneration = s.object.Generation
@@ -97,7 +98,6 @@ func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
 	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 {
 		return result
 	}
-	s.tellRotation()
 	for _, at := range []time.Time{s.nextRotation(), s.record.PreviousEnds} {
 		if wait := at.Sub(s.clock.Now()); !at.IsZero() {
 			result.RequeueAfter = min(result.RequeueAfter, max(wait, time.Second))

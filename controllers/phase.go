@@ -135,7 +135,10 @@ func (s status) run(ctx context.Context, interval time.Duration, phases ...phase
 	s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "All is as declared.")
 	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
 	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
-	return result, pending
+	if pending != nil { // with its own pause
+		return ctrl.Result{}, pending
+	}
+	return result, nil
 }
 
 func (s status) halted(condition string, err error) (ctrl.Result, error) {

@@ -324,12 +324,16 @@ func TestRotationWhereTheServerChooses(t *testing.T) {
 
 // A rotation that the server holds up is told, and the client stays Ready: what it has works.
 func TestARotationThatIsHeldUp(t *testing.T) {
-	w, c := registered(t)
+	w, c := registered(t, func(c *v1alpha1.IntrospectionClient) {
+		c.Spec.Rotation = &v1alpha1.ClientRotation{Interval: &metav1.Duration{Duration: 100 * time.Hour}}
+	})
 	before := w.record(c)
 	remove := w.idp.Inject(keycloak.Fault{Match: keycloak.Matching(http.MethodPut, "/admin/"), Undone: true, Status: 503, Body: keycloak.HTML})
 	w.annotate(c, v1alpha1.AnnotationRotate, "1")
 	w.condition(c, v1alpha1.ConditionRotating, metav1.ConditionTrue, v1alpha1.ReasonServerError)
-	w.ready(c)
+	if w.ready(c); c.Status.Credential.NextRotationAt == nil {
+		t.Error("the status forgot when the next one is due")
+	}
 	if r := w.record(c); r.Current.Secret != before.Current.Secret || !r.Rotating() {
 		t.Error("it was taken into use before the server took it")
 	}
