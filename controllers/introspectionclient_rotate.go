@@ -87,7 +87,7 @@ func (s *clientScope) rotatesAtServer() bool {
 // rotationDue says whether it is time, and why.
 func (s *clientScope) rotationDue() (why string, due bool) {
 	now := s.clock.Now()
-	if asked := s.object.Annotations[v1alpha1.AnnotationRotate]; asked != "" && asked != s.record.Rotated {
+	if s.rotationAsked() {
 		return "the annotation " + v1alpha1.AnnotationRotate + " asks for it", true
 	}
 	if at := s.nextRotation(); !at.IsZero() && !now.Before(at) {
@@ -98,6 +98,12 @@ func (s *clientScope) rotationDue() (why string, due bool) {
 		return "the server ends the secret soon", true
 	}
 	return "", false
+}
+
+// rotationAsked says that the annotation has a value that was not acted upon.
+func (s *clientScope) rotationAsked() bool {
+	asked := s.object.Annotations[v1alpha1.AnnotationRotate]
+	return asked != "" && asked != s.record.Rotated
 }
 
 // nextRotation is when the interval has passed, less up to a tenth of it: not all clients
