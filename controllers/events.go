@@ -67,6 +67,18 @@ func eventRetired(r events.EventRecorder, object runtime.Object, revoked bool) {
 	r.Eventf(object, nil, corev1.EventTypeNormal, "PreviousRetired", "Retire", "The overlap is over: the credential from before the last rotation works no more.")
 }
 
+func eventAccessWithdrawn(r events.EventRecorder, object runtime.Object, clientID, did string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "AccessWithdrawn", "Withhold", "The namespace may not use the server any more: client %s was %s there.", clientID, did)
+}
+
+func eventAccessBack(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "AccessRestored", "Release", "The namespace may use the server again: its registration is in use again.")
+}
+
+func eventDriftLeft(r events.EventRecorder, object runtime.Object, what string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "DriftFound", "Look", "%s", upperFirst(what))
+}
+
 func eventHinted(r events.EventRecorder, object runtime.Object) {
 	r.Eventf(object, nil, corev1.EventTypeWarning, "CredentialsRefused", "Look", "The webhook says that the server refused this client's credentials; looking at the server.")
 }

@@ -46,6 +46,8 @@ type clientScope struct {
 	broughtVersion string
 	// audienceRefused is why the audience can't be as declared.
 	audienceRefused error
+	// left is what differs from what is declared and is left so.
+	left []string
 }
 
 // Reconcile brings one client to what is declared.
@@ -63,16 +65,34 @@ func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if added, err := ensureFinalizer(ctx, r.Client, object); err != nil || added {
 		return ctrl.Result{}, client.IgnoreNotFound(err) // the change brings us back
 	}
-	return s.finish(
-		ctx, before,
-		phase{v1alpha1.ConditionRegistered, s.resolve},
-		phase{v1alpha1.ConditionRegistered, s.stage},
-		phase{v1alpha1.ConditionRegistered, s.register},
-		phase{v1alpha1.ConditionAudienceMapped, s.mapAudience},
-		phase{v1alpha1.ConditionVerified, s.verify},
-		phase{v1alpha1.ConditionPublished, s.publish},
-		phase{v1alpha1.ConditionRotating, s.rotate},
-	)
+	return s.finish(ctx, before, s.phases()...)
+}
+
+// phases are what is done, by spec.management.
+func (s *clientScope) phases() []phase {
+	switch s.object.Spec.Management {
+	case v1alpha1.ManagementSuspended:
+		return []phase{{v1alpha1.ConditionRegistered, s.suspend}}
+	case v1alpha1.ManagementObserve:
+		return []phase{
+			{v1alpha1.ConditionRegistered, s.resolve},
+			{v1alpha1.ConditionRegistered, s.look},
+			{v1alpha1.ConditionAudienceMapped, s.lookAtAudience},
+			{v1alpha1.ConditionVerified, s.verifyOnly},
+			{v1alpha1.ConditionPublished, s.lookAtSecret},
+			{v1alpha1.ConditionReady, s.tellLook},
+		}
+	default:
+		return []phase{
+			{v1alpha1.ConditionRegistered, s.resolve},
+			{v1alpha1.ConditionRegistered, s.stage},
+			{v1alpha1.ConditionRegistered, s.register},
+			{v1alpha1.ConditionAudienceMapped, s.mapAudience},
+			{v1alpha1.ConditionVerified, s.verify},
+			{v1alpha1.ConditionPublished, s.publish},
+			{v1alpha1.ConditionRotating, s.rotate},
+		}
+	}
 }
 
 // finish runs the phases and writes the status, once.
@@ -95,7 +115,7 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 
 // wake comes back earlier if a rotation or the end of an overlap is due before.
 func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
-	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 {
+	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 || s.isLeft() {
 		return result
 	}
 	for _, at := range []time.Time{s.nextRotation(), s.record.PreviousEnds} {
@@ -104,6 +124,11 @@ func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
 		}
 	}
 	return result
+}
+
+// isLeft says that the object asks for nothing to be changed.
+func (s *clientScope) isLeft() bool {
+	return s.object.Spec.Management == v1alpha1.ManagementObserve || s.object.Spec.Management == v1alpha1.ManagementSuspended
 }
 
 func (s *clientScope) status() status {

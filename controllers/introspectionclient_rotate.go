@@ -110,7 +110,7 @@ func (s *clientScope) rotationAsked() bool {
 // are rotated at once, and each always at the same part. It is zero if there is none.
 func (s *clientScope) nextRotation() time.Time {
 	r := s.object.Spec.Rotation
-	if r == nil || r.Interval == nil || s.record.Current == nil || s.overlapUnavailable() {
+	if r == nil || r.Interval == nil || s.record.Current == nil || s.isLeft() || s.overlapUnavailable() {
 		return time.Time{}
 	}
 	issued := s.record.Facade.IssuedAt
