@@ -82,16 +82,16 @@ func (s *clientScope) phases() []phase {
 			{v1alpha1.ConditionPublished, s.lookAtSecret},
 			{v1alpha1.ConditionReady, s.tellLook},
 		}
-	default:
-		return []phase{
-			{v1alpha1.ConditionRegistered, s.resolve},
-			{v1alpha1.ConditionRegistered, s.stage},
-			{v1alpha1.ConditionRegistered, s.register},
-			{v1alpha1.ConditionAudienceMapped, s.mapAudience},
-			{v1alpha1.ConditionVerified, s.verify},
-			{v1alpha1.ConditionPublished, s.publish},
-			{v1alpha1.ConditionRotating, s.rotate},
-		}
+	case v1alpha1.ManagementFull:
+	}
+	return []phase{
+		{v1alpha1.ConditionRegistered, s.resolve},
+		{v1alpha1.ConditionRegistered, s.stage},
+		{v1alpha1.ConditionRegistered, s.register},
+		{v1alpha1.ConditionAudienceMapped, s.mapAudience},
+		{v1alpha1.ConditionVerified, s.verify},
+		{v1alpha1.ConditionPublished, s.publish},
+		{v1alpha1.ConditionRotating, s.rotate},
 	}
 }
 

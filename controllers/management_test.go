@@ -145,7 +145,7 @@ func TestObserveTellsWhatIsGone(t *testing.T) {
 		"the registration":   {func(w *world, _ *v1alpha1.IntrospectionClient) { w.idp.DeleteClient(w.tenant + ".orders") }, v1alpha1.ReasonNotRegistered},
 		"the mounted Secret": {func(w *world, _ *v1alpha1.IntrospectionClient) { w.deleteSecret(w.tenant, "orders") }, v1alpha1.ReasonSecretNotFound},
 		"the credential": {
-			func(w *world, c *v1alpha1.IntrospectionClient) {
+			func(w *world, _ *v1alpha1.IntrospectionClient) {
 				w.idp.EditClient(w.tenant+".orders", map[string]any{"enabled": false})
 			}, v1alpha1.ReasonCredentialsRefused,
 		},

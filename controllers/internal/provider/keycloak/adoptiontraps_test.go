@@ -16,6 +16,7 @@ import (
 )
 
 func trapNotAdopted(t *testing.T, w *world, s *keycloak.Server, _ provider.Desired) {
+	t.Helper()
 	for clientID, says := range map[string]string{
 		"operator": "the operator's own sign-in",
 		"broker":   "built-in client",
