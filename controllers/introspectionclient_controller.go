@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -141,11 +142,10 @@ func (s *clientScope) id() credential.Object {
 }
 
 // secretName is the Secret that workloads mount.
-func (s *clientScope) secretName() string {
-	if s.object.Spec.Secret.Name != "" {
-		return s.object.Spec.Secret.Name
-	}
-	return s.object.Name
+func (s *clientScope) secretName() string { return secretName(s.object) }
+
+func secretName(object *v1alpha1.IntrospectionClient) string {
+	return cmp.Or(object.Spec.Secret.Name, object.Name)
 }
 
 // policyName is the policy that answers at the endpoint in the Secret.
