@@ -47,7 +47,7 @@ type saying struct {
 // sayings are the hints there are, by their reasons.
 func sayings() map[string]saying {
 	return map[string]saying{
-		hintRefused: {time.Minute, "The authorization server refused the credentials of this client."},
+		hintRefused:      {time.Minute, "The authorization server refused the credentials of this client."},
 		hintPreviousUsed: {time.Hour, "A workload shows the secret of this client from before the last rotation."},
 	}
 }
