@@ -76,7 +76,7 @@ func (r *Realm) AddClient(c Client) {
 	defer r.s.mu.Unlock()
 	for _, name := range append(slices.Clone(c.Scopes), c.OptionalScopes...) {
 		if r.r.scopeByName(name) == nil {
-			r.r.scopes = append(r.r.scopes, &scope{rep: map[string]any{
+			r.r.scoped(&scope{rep: map[string]any{
 				"id": uuid.NewString(), "name": name, "protocol": "openid-connect", "attributes": map[string]any{"include.in.token.scope": "true"},
 			}})
 		}
@@ -144,6 +144,7 @@ func (s *Server) EditClient(clientID string, members map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.Copy(s.main.must(clientID).rep, members)
+	s.main.renamed()
 }
 
 // DefineRoles gives a client roles of its own, for users to have.
@@ -174,6 +175,7 @@ func (s *Server) DeleteClient(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.main.clients, s.main.must(clientID).id())
+	s.main.renamed()
 }
 
 // DeleteScope deletes a client scope as somebody in the administration console does.
