@@ -23,6 +23,9 @@ const propagationPause = 2 * time.Second
 // verify proves the credentials by a live introspection of a token that nobody issued:
 // 200 {"active":false} is an answer to who asks.
 func (s *clientScope) verify(ctx context.Context) (outcome, error) {
+	if s.stillProved() {
+		return outcome{}, nil
+	}
 	active := s.record.InUse()
 	if !active.Known() {
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, nil, "The server registered the client and told no secret; it is asked again.")
@@ -41,6 +44,7 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	case err != nil:
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token: %v. It is asked again.", err)
 	}
+	s.attention.provedNow(s.key())
 	s.object.Status.RegistrationAttempt = ""
 	s.seeJWTs(ctx, active)
 	if isManual(s.server) {

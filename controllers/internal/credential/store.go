@@ -53,6 +53,9 @@ type Store struct {
 	Reader client.Reader
 	// Writer writes.
 	Writer client.Writer
+	// Watched shows the metadata of our Secrets as a watch tells them, if set: what did not change
+	// since it was seen to be right is not read again.
+	Watched client.Reader
 	// SystemNamespace holds the records, WebhookNamespace the projections for the webhook.
 	SystemNamespace, WebhookNamespace string
 	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
@@ -91,7 +94,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if record.secret == nil {
 		secret := s.blank(s.SystemNamespace, KindRecord, record.Object)
 		secret.Data = map[string][]byte{keyRecord: data}
-		if err := s.create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
 		record.secret = secret
@@ -103,7 +106,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if equality.Semantic.DeepEqual(secret, record.secret) {
 		return nil
 	}
-	if err := s.update(ctx, secret); err != nil {
+	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
 	record.secret = secret
@@ -162,12 +165,16 @@ func (s *Store) DeleteServer(ctx context.Context, name string) error {
 func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) error {
 	wanted := s.blank(s.WebhookNamespace, kind, object)
 	wanted.Data = data
+	sum := sumOf(wanted)
+	if s.unchanged(ctx, wanted.Namespace, wanted.Name, sum) {
+		return nil
+	}
 	found, err := s.read(ctx, wanted.Namespace, wanted.Name)
 	if err != nil {
 		return err
 	}
 	if found == nil {
-		if err := s.create(ctx, wanted); err != nil {
+		if err := s.create(ctx, wanted, sum); err != nil {
 			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
 		}
 		return nil
@@ -176,9 +183,10 @@ func (s *Store) save(ctx context.Context, kind string, object Object, data map[s
 	s.mark(changed, kind, object)
 	changed.Data = data
 	if equality.Semantic.DeepEqual(changed, found) {
+		s.written.remember(found, sum)
 		return nil
 	}
-	if err := s.update(ctx, changed); err != nil {
+	if err := s.update(ctx, changed, sum); err != nil {
 		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
 	return nil

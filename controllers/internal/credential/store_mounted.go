@@ -36,6 +36,10 @@ type MountedSecret struct {
 // It returns whether it repaired one that had been changed, and ErrForeign if the
 // name is taken.
 func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
+	sum := sumOf(m)
+	if s.unchanged(ctx, m.Object.Namespace, m.Name, sum) {
+		return false, nil
+	}
 	found, err := s.read(ctx, m.Object.Namespace, m.Name)
 	if err != nil {
 		return false, err
@@ -43,7 +47,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if found == nil {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
 		s.shape(secret, m)
-		if err := s.create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret, sum); err != nil {
 			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
 		}
 		return false, nil
@@ -54,6 +58,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	changed := found.DeepCopy()
 	s.shape(changed, m)
 	if equality.Semantic.DeepEqual(changed, found) {
+		s.written.remember(found, sum)
 		return false, nil
 	}
 	if found.Immutable != nil && *found.Immutable { // somebody's; it could never be put right again
@@ -61,9 +66,9 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 			return false, fmt.Errorf("replacing Secret %s: %w", m.Name, err)
 		}
 		changed.UID, changed.ResourceVersion, changed.Immutable = "", "", nil
-		return true, s.create(ctx, changed)
+		return true, s.create(ctx, changed, sum)
 	}
-	if err := s.update(ctx, changed); err != nil {
+	if err := s.update(ctx, changed, sum); err != nil {
 		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
 	}
 	return true, nil
@@ -84,7 +89,7 @@ func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID
 		return nil
 	}
 	found.OwnerReferences = nil
-	return s.update(ctx, found)
+	return s.update(ctx, found, contentSum{})
 }
 
 // owns says whether a Secret is the object's: by its owner reference, or by our
