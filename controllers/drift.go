@@ -96,7 +96,7 @@ func (s *clientScope) observe(ctx context.Context) (provider.Observation, error)
 // hinted at it, and no credential is on its way in or out.
 func (s *clientScope) steady() bool {
 	ready := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionReady)
-	return !s.hinted && ready != nil && ready.Status == "True" && ready.ObservedGeneration == s.object.Generation &&
+	return !s.hinted && !s.refusedNow && ready != nil && ready.Status == "True" && ready.ObservedGeneration == s.object.Generation &&
 		s.record.Current != nil && s.record.Next == nil && !s.record.Rotating() && !s.record.Overlaps() && !s.settling()
 }
 
@@ -104,6 +104,20 @@ func (s *clientScope) steady() bool {
 func (s *clientScope) stillProved() bool {
 	return s.sight != nil && s.session.introspectsJWTs() != provider.SupportUnknown &&
 		apimeta.IsStatusConditionTrue(s.object.Status.Conditions, v1alpha1.ConditionVerified) && s.attention.provedLately(s.key())
+}
+
+// mayPutBack says that a refusal is news of a credential that worked: somebody changed it at a server that
+// shows none. It is put back at once, and workloads hear nothing of it.
+func (s *clientScope) mayPutBack() bool {
+	return s.record.Current != nil && s.record.Next == nil && !s.record.Overlaps() && !isManual(s.server) && !choosesIDs(s.can) && !s.settling() &&
+		apimeta.IsStatusConditionTrue(s.object.Status.Conditions, v1alpha1.ConditionVerified)
+}
+
+// putBack sends the server the credential that it refused.
+func (s *clientScope) putBack(ctx context.Context) error {
+	s.refusedNow = true
+	_, err := s.register(ctx)
+	return err
 }
 
 func (s *clientScope) key() types.NamespacedName {

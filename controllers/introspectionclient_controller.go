@@ -49,6 +49,8 @@ type clientScope struct {
 	// hinted says that somebody saw something amiss, and sight what a look from afar showed.
 	hinted bool
 	sight  *provider.Sight
+	// refusedNow says that the server refused the credentials in this very look.
+	refusedNow bool
 	// audienceRefused is why the audience can't be as declared.
 	audienceRefused error
 }

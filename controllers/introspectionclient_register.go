@@ -81,6 +81,9 @@ func (s *clientScope) carryOut(ctx context.Context, decision plan.Plan, observed
 // refusedBefore says that the server refused the credentials when they were verified
 // last, and should have known them.
 func (s *clientScope) refusedBefore() bool {
+	if s.refusedNow {
+		return true
+	}
 	verified := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionVerified)
 	return verified != nil && verified.Reason == v1alpha1.ReasonNotYetAccepted && !s.settling()
 }

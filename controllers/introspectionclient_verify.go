@@ -35,6 +35,12 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 		active = *next // the process ended between the server's change and ours
 		err = s.ask(ctx, active, nothing())
 	}
+	if errors.Is(err, introspect.ErrCredentialsRefused) && s.mayPutBack() {
+		if err = s.putBack(ctx); err != nil {
+			return outcome{}, err
+		}
+		err = s.ask(ctx, active, nothing())
+	}
 	switch {
 	case errors.Is(err, introspect.ErrCredentialsRefused):
 		return outcome{}, s.refused(err)

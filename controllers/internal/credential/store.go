@@ -120,9 +120,16 @@ func (s *Store) DeleteRecord(ctx context.Context, object Object) error {
 
 // SaveClient writes the webhook's view of a client, if it is not so already.
 func (s *Store) SaveClient(ctx context.Context, c WebhookClient) error {
+	_, err := s.RepairClient(ctx, c)
+	return err
+}
+
+// RepairClient is SaveClient; it returns whether the view was not there, or others had changed it
+// since this process wrote it.
+func (s *Store) RepairClient(ctx context.Context, c WebhookClient) (repaired bool, err error) {
 	data, err := c.encode()
 	if err != nil {
-		return fmt.Errorf("encoding the webhook's record of %s: %w", c.Object, err)
+		return false, fmt.Errorf("encoding the webhook's record of %s: %w", c.Object, err)
 	}
 	return s.save(ctx, KindClient, c.Object, map[string][]byte{keyClient: data})
 }
@@ -138,7 +145,8 @@ func (s *Store) SaveServer(ctx context.Context, server WebhookServer) error {
 	if err != nil {
 		return fmt.Errorf("encoding the webhook's record of server %s: %w", server.Name, err)
 	}
-	return s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
+	_, err = s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
+	return err
 }
 
 // SaveServerNamespaces brings the namespaces up to date in the webhook's view of a
@@ -161,35 +169,37 @@ func (s *Store) DeleteServer(ctx context.Context, name string) error {
 	return s.remove(ctx, s.WebhookNamespace, KindServer, Object{Name: name})
 }
 
-// save writes a projection into the webhook's namespace.
-func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) error {
+// save writes a projection into the webhook's namespace. It returns whether it was not there, or others
+// had changed it since this process wrote it.
+func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) (repaired bool, err error) {
 	wanted := s.blank(s.WebhookNamespace, kind, object)
 	wanted.Data = data
 	sum := sumOf(wanted)
 	if s.unchanged(ctx, wanted.Namespace, wanted.Name, sum) {
-		return nil
+		return false, nil
 	}
 	found, err := s.read(ctx, wanted.Namespace, wanted.Name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if found == nil {
 		if err := s.create(ctx, wanted, sum); err != nil {
-			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
+			return false, fmt.Errorf("creating the webhook's record of %s: %w", object, err)
 		}
-		return nil
+		return true, nil
 	}
 	changed := found.DeepCopy()
 	s.mark(changed, kind, object)
 	changed.Data = data
 	if equality.Semantic.DeepEqual(changed, found) {
 		s.written.remember(found, sum)
-		return nil
+		return false, nil
 	}
+	repaired = s.written.byOthers(found)
 	if err := s.update(ctx, changed, sum); err != nil {
-		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
+		return false, fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
-	return nil
+	return repaired, nil
 }
 
 // read is a Secret as it is now; nil, and no error, if there is none.

@@ -33,8 +33,8 @@ type MountedSecret struct {
 }
 
 // SaveMounted writes the Secret that workloads mount, if it is not so already.
-// It returns whether it repaired one that had been changed, and ErrForeign if the
-// name is taken.
+// It returns whether it repaired one that others had changed, or had to be made, and
+// ErrForeign if the name is taken.
 func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
 	sum := sumOf(m)
 	if s.unchanged(ctx, m.Object.Namespace, m.Name, sum) {
@@ -50,7 +50,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 		if err := s.create(ctx, secret, sum); err != nil {
 			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
 		}
-		return false, nil
+		return true, nil
 	}
 	if !s.owns(found, m.Object, m.OwnerReference.UID) {
 		return false, ErrForeign
@@ -61,6 +61,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 		s.written.remember(found, sum)
 		return false, nil
 	}
+	repaired = !s.WroteLast(found)                  // else it is we who want it otherwise
 	if found.Immutable != nil && *found.Immutable { // somebody's; it could never be put right again
 		if err := s.Writer.Delete(ctx, found, client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}); err != nil {
 			return false, fmt.Errorf("replacing Secret %s: %w", m.Name, err)
@@ -71,7 +72,7 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if err := s.update(ctx, changed, sum); err != nil {
 		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
 	}
-	return true, nil
+	return repaired, nil
 }
 
 // ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner

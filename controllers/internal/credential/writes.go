@@ -76,6 +76,14 @@ func (s *Store) WroteLast(o client.Object) bool {
 	return s.written.last[client.ObjectKeyFromObject(o)].version == o.GetResourceVersion()
 }
 
+// byOthers says that an object is not as this process knew it. Of one that it never saw nobody can say.
+func (w *writes) byOthers(o client.Object) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last, known := w.last[client.ObjectKeyFromObject(o)]
+	return known && last.version != o.GetResourceVersion()
+}
+
 // UnderWay is closed when the write of an object is done that this process is at; nil if there is
 // none. A watch may tell of it before the call returns.
 func (s *Store) UnderWay(o client.Object) <-chan struct{} {

@@ -187,6 +187,31 @@ func (s *Server) DeleteScope(name string) {
 	}
 }
 
+// EditScope changes members of a client scope as somebody in the administration console does, the mappers
+// among them if there is a member protocolMappers. It panics if there is no such scope.
+func (s *Server) EditScope(name string, members map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sc := s.main.scopeByName(name)
+	if sc == nil {
+		panic(fmt.Sprintf("no client scope %q", name))
+	}
+	members = maps.Clone(members)
+	if mappers, given := members["protocolMappers"].([]map[string]any); given {
+		sc.mappers = mappers
+		delete(members, "protocolMappers")
+	}
+	maps.Copy(sc.rep, members)
+	s.main.rescoped()
+}
+
+// Detach takes a client scope off a client as somebody in the administration console does.
+func (s *Server) Detach(clientID, scope string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.main.must(clientID).drop(s.main.scopeByName(scope).id())
+}
+
 // Logout ends a user's sessions.
 func (s *Server) Logout(username string) {
 	s.mu.Lock()
