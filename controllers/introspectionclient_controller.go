@@ -30,6 +30,8 @@ type clientReconciler struct {
 	metrics  *controlMetrics
 	clock    clock.PassiveClock
 	statuses *statusWriter
+	// attention is what is remembered from one look at a client to the next.
+	attention *attention
 }
 
 // clientScope is one reconciliation of a client: what its phases gather.
@@ -45,6 +47,11 @@ type clientScope struct {
 	can provider.Capabilities
 	// broughtVersion is the resourceVersion of the Secret that the user brings.
 	broughtVersion string
+	// hinted says that somebody saw something amiss, and sight what a look from afar showed.
+	hinted bool
+	sight  *provider.Sight
+	// refusedNow says that the server refused the credentials in this very look.
+	refusedNow bool
 	// audienceRefused is why the audience can't be as declared.
 	audienceRefused error
 	// left is what differs from what is declared and is left so.
@@ -55,11 +62,12 @@ type clientScope struct {
 func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	object := &v1alpha1.IntrospectionClient{}
 	if err := r.Get(ctx, req.NamespacedName, object); err != nil {
+		r.attention.forget(req.NamespacedName)
 		return ctrl.Result{}, r.statuses.forget(req.NamespacedName, err)
 	}
 	newest(r.statuses, object, &object.Status)
 	before := object.Status.DeepCopy()
-	s := &clientScope{clientReconciler: r, object: object}
+	s := &clientScope{clientReconciler: r, object: object, hinted: r.attention.takeHint(req.NamespacedName)}
 	if !object.DeletionTimestamp.IsZero() {
 		return s.finish(ctx, before, phase{v1alpha1.ConditionReady, s.retract})
 	}

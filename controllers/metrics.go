@@ -22,7 +22,7 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 	m := &controlMetrics{
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "introspection_controller_drift_repairs_total",
-			Help: "What somebody changed and the operator put right, by authorization server and by what it was: registration, audience or secret.",
+			Help: "What somebody changed and the operator put right, by authorization server and by what it was: registration, audience, secret, record or projection.",
 		}, []string{"server", "what"}),
 		left: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "introspection_controller_drift_left_total",

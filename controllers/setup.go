@@ -54,7 +54,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	}
 	open := newSessions(mgr.GetAPIReader(), config, newMint(mgr.GetClient(), config.Clock))
 	store := &credential.Store{
-		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(),
+		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Watched: mgr.GetClient(),
 		SystemNamespace: config.SystemNamespace, WebhookNamespace: config.WebhookNamespace, Instance: config.Instance,
 	}
 	bundleChanged, hinted := make(chan clientEvent), make(chan clientEvent)
@@ -62,7 +62,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	clients := &clientReconciler{
 		Client: mgr.GetClient(), config: config, store: store, sessions: open,
 		bundle: certificates.Bundle, events: mgr.GetEventRecorder(fieldManager), metrics: metrics, clock: config.Clock,
-		statuses: newStatusWriter(mgr.GetClient()),
+		statuses: newStatusWriter(mgr.GetClient()), attention: newAttention(config.Clock),
 	}
 	hints := &hintWatcher{
 		events: kube.EventsV1().Events(config.WebhookNamespace), clock: config.Clock, log: mgr.GetLogger().WithName("hints"),
@@ -127,6 +127,7 @@ func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context,
 			return // there is nothing to look at: it has its end
 		}
 		eventHinted(r.events, object)
+		r.attention.hint(name)
 		select {
 		case hinted <- clientEvent{Object: object}:
 		case <-ctx.Done():
