@@ -165,10 +165,10 @@ func index(ctx context.Context, mgr manager.Manager) error {
 }
 
 // options of a controller: one object's failures back it off, by itself, and
-// nobody else.
+// nobody else; and one namespace's objects wait behind each other.
 func options(workers int) controller.Options {
 	return controller.Options{
-		MaxConcurrentReconciles: workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](500*time.Millisecond, 2*time.Minute),
+		MaxConcurrentReconciles: workers, NewQueue: newFairQueue,
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](500*time.Millisecond, 2*time.Minute),
 	}
 }

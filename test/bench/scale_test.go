@@ -4,9 +4,18 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
 const (
@@ -121,4 +130,52 @@ func steadyCost(b *testing.B, n int) float64 {
 	b.ReportMetric(float64(f.asked.Load()-asked)/made, "introspections/look")
 	b.ReportMetric(o.kubeWrites(b)-writes, "kube-writes")
 	return (o.cpu(b) - cpu).Seconds() / made
+}
+
+// brokenClients are one tenant's, in BenchmarkFairness.
+const brokenClients = 5000
+
+// BenchmarkFairness applies one client of a tenant alone, and then one beside another tenant's 5,000 broken ones (BENCH_CLIENTS),
+// each of which costs the server a call at each look. s-more is how much longer the second one takes: to stay below 10.
+func BenchmarkFairness(b *testing.B) {
+	for b.Loop() {
+		broken := brokenClients
+		if n := fleetSize(b); n < broken {
+			broken = n
+		}
+		f := newFleet(b, broken)
+		f.create(b, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bank"}})
+		f.startOperator(b)
+		f.one(b, "warm")
+		alone := f.one(b, "alone")
+		for i := range f.size {
+			f.idp.AddClient(keycloak.Client{ID: fmt.Sprintf("shop.api-%d", i), Secret: "somebody-elses"})
+		}
+		f.apply(b)
+		beside := f.one(b, "beside")
+		b.ReportMetric(float64(broken), "broken")
+		b.ReportMetric(alone.Seconds(), "s-alone")
+		b.ReportMetric(beside.Seconds(), "s-beside")
+		b.ReportMetric((beside - alone).Seconds(), "s-more")
+	}
+}
+
+// one applies a client of another tenant, and returns how long it took to be Ready.
+func (f *fleet) one(b *testing.B, name string) time.Duration {
+	b.Helper()
+	c := &v1alpha1.IntrospectionClient{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: name}}
+	c.Spec.AuthorizationServerRef.Name = "corporate"
+	start := time.Now()
+	f.create(b, c)
+	for limit := start.Add(fleetPatience); ; time.Sleep(10 * time.Millisecond) {
+		if err := f.kube.Get(context.Background(), client.ObjectKeyFromObject(c), c); err != nil {
+			b.Fatal(err)
+		}
+		if apimeta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady) {
+			return time.Since(start)
+		}
+		if time.Now().After(limit) {
+			b.Fatalf("%s: %+v", name, c.Status.Conditions)
+		}
+	}
 }

@@ -72,6 +72,11 @@ func missing(content string, tests map[string]string) []string {
 			wrong = append(wrong, "no row with a test for "+row)
 		}
 	}
+	return append(wrong, unknown(content, tests)...)
+}
+
+// unknown are the tests that a page names and that are not there.
+func unknown(content string, tests map[string]string) (wrong []string) {
 	reference := regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9_]+)(?:/([^`]+))?`")
 	for _, found := range reference.FindAllStringSubmatch(content, -1) {
 		text := tests[found[1]]
@@ -81,6 +86,23 @@ func missing(content string, tests map[string]string) []string {
 		}
 	}
 	return wrong
+}
+
+// TestPagesNameTestsThatExist: what a page of the documentation says that a test shows.
+func TestPagesNameTestsThatExist(t *testing.T) {
+	tests := sources(t)
+	for name, atLeast := range map[string]int{"tenancy.md": 15} {
+		content, err := os.ReadFile(tree + "/docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range unknown(string(content), tests) {
+			t.Errorf("%s: %s", name, wrong)
+		}
+		if n := strings.Count(string(content), ".Test"); n < atLeast {
+			t.Errorf("%s names %d tests, and needs %d: is it read as it should be?", name, n, atLeast)
+		}
+	}
 }
 
 // TestDesign6: each standard and each incident has its tests, and those exist.
