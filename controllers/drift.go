@@ -109,7 +109,7 @@ func (s *clientScope) stillProved() bool {
 // mayPutBack says that a refusal is news of a credential that worked: somebody changed it at a server that
 // shows none. It is put back at once, and workloads hear nothing of it.
 func (s *clientScope) mayPutBack() bool {
-	return s.record.Current != nil && s.record.Next == nil && !s.record.Overlaps() && !isManual(s.server) && !choosesIDs(s.can) && !s.settling() &&
+	return !s.isLeft() && s.record.Current != nil && s.record.Next == nil && !s.record.Overlaps() && !isManual(s.server) && !choosesIDs(s.can) && !s.settling() &&
 		apimeta.IsStatusConditionTrue(s.object.Status.Conditions, v1alpha1.ConditionVerified)
 }
 

@@ -67,6 +67,22 @@ func eventRetired(r events.EventRecorder, object runtime.Object, revoked bool) {
 	r.Eventf(object, nil, corev1.EventTypeNormal, "PreviousRetired", "Retire", "The overlap is over: the credential from before the last rotation works no more.")
 }
 
+func eventAccessWithdrawn(r events.EventRecorder, object runtime.Object, clientID, did string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "AccessWithdrawn", "Withhold", "The namespace may not use the server any more: client %s was %s there.", clientID, did)
+}
+
+func eventAccessBack(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "AccessRestored", "Release", "The namespace may use the server again: its registration is in use again.")
+}
+
+func eventDriftLeft(r events.EventRecorder, object runtime.Object, what string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "DriftFound", "Look", "%s", upperFirst(what))
+}
+
+func eventPreviousUsed(r events.EventRecorder, object runtime.Object, ends time.Time, secret string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "PreviousSecretUsed", "Rotate", "A workload still shows the secret from before the last rotation, which works until %s and no longer. Have it read Secret %s again: restart it, if it reads it once at its start.", ends.UTC().Format(time.RFC3339), secret)
+}
+
 func eventHinted(r events.EventRecorder, object runtime.Object) {
 	r.Eventf(object, nil, corev1.EventTypeWarning, "CredentialsRefused", "Look", "The webhook says that the server refused this client's credentials; looking at the server.")
 }

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -53,6 +54,8 @@ type clientScope struct {
 	refusedNow bool
 	// audienceRefused is why the audience can't be as declared.
 	audienceRefused error
+	// left is what differs from what is declared and is left so.
+	left []string
 }
 
 // Reconcile brings one client to what is declared.
@@ -71,16 +74,34 @@ func (r *clientReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	if added, err := ensureFinalizer(ctx, r.Client, object); err != nil || added {
 		return ctrl.Result{}, client.IgnoreNotFound(err) // the change brings us back
 	}
-	return s.finish(
-		ctx, before,
-		phase{v1alpha1.ConditionRegistered, s.resolve},
-		phase{v1alpha1.ConditionRegistered, s.stage},
-		phase{v1alpha1.ConditionRegistered, s.register},
-		phase{v1alpha1.ConditionAudienceMapped, s.mapAudience},
-		phase{v1alpha1.ConditionVerified, s.verify},
-		phase{v1alpha1.ConditionPublished, s.publish},
-		phase{v1alpha1.ConditionRotating, s.rotate},
-	)
+	return s.finish(ctx, before, s.phases()...)
+}
+
+// phases are what is done, by spec.management.
+func (s *clientScope) phases() []phase {
+	switch s.object.Spec.Management {
+	case v1alpha1.ManagementSuspended:
+		return []phase{{v1alpha1.ConditionRegistered, s.suspend}}
+	case v1alpha1.ManagementObserve:
+		return []phase{
+			{v1alpha1.ConditionRegistered, s.resolve},
+			{v1alpha1.ConditionRegistered, s.look},
+			{v1alpha1.ConditionAudienceMapped, s.lookAtAudience},
+			{v1alpha1.ConditionVerified, s.verifyOnly},
+			{v1alpha1.ConditionPublished, s.lookAtSecret},
+			{v1alpha1.ConditionReady, s.tellLook},
+		}
+	case v1alpha1.ManagementFull:
+	}
+	return []phase{
+		{v1alpha1.ConditionRegistered, s.resolve},
+		{v1alpha1.ConditionRegistered, s.stage},
+		{v1alpha1.ConditionRegistered, s.register},
+		{v1alpha1.ConditionAudienceMapped, s.mapAudience},
+		{v1alpha1.ConditionVerified, s.verify},
+		{v1alpha1.ConditionPublished, s.publish},
+		{v1alpha1.ConditionRotating, s.rotate},
+	}
 }
 
 // finish runs the phases and writes the status, once.
@@ -103,7 +124,7 @@ func (s *clientScope) finish(ctx context.Context, before *v1alpha1.Introspection
 
 // wake comes back earlier if a rotation or the end of an overlap is due before.
 func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
-	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 {
+	if s.record == nil || s.record.Current == nil || result.RequeueAfter == 0 || s.isLeft() {
 		return result
 	}
 	for _, at := range []time.Time{s.nextRotation(), s.record.PreviousEnds} {
@@ -112,6 +133,11 @@ func (s *clientScope) wake(result ctrl.Result) ctrl.Result {
 		}
 	}
 	return result
+}
+
+// isLeft says that the object asks for nothing to be changed.
+func (s *clientScope) isLeft() bool {
+	return s.object.Spec.Management == v1alpha1.ManagementObserve || s.object.Spec.Management == v1alpha1.ManagementSuspended
 }
 
 func (s *clientScope) status() status {
@@ -124,11 +150,10 @@ func (s *clientScope) id() credential.Object {
 }
 
 // secretName is the Secret that workloads mount.
-func (s *clientScope) secretName() string {
-	if s.object.Spec.Secret.Name != "" {
-		return s.object.Spec.Secret.Name
-	}
-	return s.object.Name
+func (s *clientScope) secretName() string { return secretName(s.object) }
+
+func secretName(object *v1alpha1.IntrospectionClient) string {
+	return cmp.Or(object.Spec.Secret.Name, object.Name)
 }
 
 // policyName is the policy that answers at the endpoint in the Secret.

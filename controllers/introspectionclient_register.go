@@ -49,6 +49,9 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	s.tell(decision)
+	if err := s.unwithheld(ctx); err != nil {
+		return outcome{}, err
+	}
 	return s.registeredOutcome(registration.Unmanaged)
 }
 
@@ -160,6 +163,7 @@ func (s *clientScope) settles(within time.Duration, written bool) {
 // tell says what was done to the registration.
 func (s *clientScope) tell(decision plan.Plan) {
 	switch {
+	case decision.Restores && s.record.Withheld: // we did that
 	case decision.Restores:
 		s.metrics.driftRepaired(s.server.Name, "registration")
 		eventDriftRepaired(s.events, s.object, decision.Message)

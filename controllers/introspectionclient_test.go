@@ -170,7 +170,7 @@ func (w *world) whole(ctx context.Context, c *v1alpha1.IntrospectionClient, befo
 // hint says what the webhook would: the server refused this client's credentials.
 func (w *world) hint(c *v1alpha1.IntrospectionClient) {
 	w.t.Helper()
-	w.hints().say(w.t.Context(), credential.Object{Namespace: c.Namespace, Name: c.Name})
+	w.hints().say(w.t.Context(), credential.Object{Namespace: c.Namespace, Name: c.Name}, hintRefused)
 }
 
 func (w *world) hints() *hintWriter {

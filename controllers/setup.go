@@ -66,7 +66,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	}
 	hints := &hintWatcher{
 		events: kube.EventsV1().Events(config.WebhookNamespace), clock: config.Clock, log: mgr.GetLogger().WithName("hints"),
-		heard: clients.hear(hinted), last: map[types.NamespacedName]time.Time{},
+		heard: clients.hear(hinted), last: map[heardHint]time.Time{},
 	}
 	for _, register := range []func() error{
 		func() error { return certificates.register(mgr) },
@@ -113,13 +113,19 @@ func broughtSecrets(mgr manager.Manager) (cache.Cache, error) {
 }
 
 // hear sends a client that the webhook hinted at to its controller.
-func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context, types.NamespacedName) {
-	return func(ctx context.Context, name types.NamespacedName) {
+func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context, types.NamespacedName, string) {
+	return func(ctx context.Context, name types.NamespacedName, reason string) {
 		object := &v1alpha1.IntrospectionClient{}
 		if err := r.Get(ctx, name, object); err != nil {
 			return // deleted meanwhile, or never ours
 		}
 		r.metrics.hints.Inc()
+		if reason == hintPreviousUsed {
+			if status := object.Status.Credential; status != nil && status.PreviousExpiresAt != nil {
+				eventPreviousUsed(r.events, object, status.PreviousExpiresAt.Time, secretName(object))
+			}
+			return // there is nothing to look at: it has its end
+		}
 		eventHinted(r.events, object)
 		r.attention.hint(name)
 		select {

@@ -122,6 +122,14 @@ const (
 	ReasonTokenClientNotFound = "TokenClientNotFound"
 	// ReasonTooManyAudiences: a token client carries as many audiences as the server's cap.
 	ReasonTooManyAudiences = "TooManyAudiences"
+	// ReasonNotRegistered: spec.management is Observe, and there is no registration to look at.
+	ReasonNotRegistered = "NotRegistered"
+	// ReasonDriftFound: something differs from what is declared and is left so, since spec.management is Observe.
+	ReasonDriftFound = "DriftFound"
+	// ReasonObserved: all that was made is as declared; spec.management is Observe.
+	ReasonObserved = "Observed"
+	// ReasonSuspended: nothing is looked at, since spec.management is Suspended.
+	ReasonSuspended = "Suspended"
 	// ReasonUnmanaged: the audience is not the operator's business.
 	ReasonUnmanaged = "Unmanaged"
 	// ReasonNotYetAccepted: the server does not know the credentials yet.

@@ -75,6 +75,23 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	return repaired, nil
 }
 
+// MountedIs says whether the Secret that workloads mount is as it should be, and writes
+// nothing. It returns ErrAbsent if there is none, and ErrForeign if the name is taken.
+func (s *Store) MountedIs(ctx context.Context, m MountedSecret) (bool, error) {
+	found, err := s.read(ctx, m.Object.Namespace, m.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case found == nil:
+		return false, ErrAbsent
+	case !s.owns(found, m.Object, m.OwnerReference.UID):
+		return false, ErrForeign
+	}
+	shaped := found.DeepCopy()
+	s.shape(shaped, m)
+	return equality.Semantic.DeepEqual(shaped, found), nil
+}
+
 // ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner
 // reference off so that it outlives the object.
 func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID, name string, retain bool) error {

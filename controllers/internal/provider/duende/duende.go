@@ -42,6 +42,7 @@ func capabilities() provider.Capabilities {
 		Read:             provider.Supported,
 		Update:           provider.Supported,
 		Delete:           provider.Supported,
+		Disable:          provider.Supported,
 		Restore:          provider.Supported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckIgnored,

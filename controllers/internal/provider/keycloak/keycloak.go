@@ -46,6 +46,7 @@ func capabilities(overlap provider.Overlap, federated bool) provider.Capabilitie
 	return provider.Capabilities{
 		Methods: methods, Overlap: overlap, ClientIDs: provider.ByOperator,
 		Read: provider.Supported, Update: provider.Supported, Delete: provider.Supported,
+		Disable:       provider.Supported,
 		Restore:       provider.Supported,
 		AudienceModes: []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
 		AudienceCheck: provider.CheckEnforced, ScopeCheck: provider.CheckIgnored,
