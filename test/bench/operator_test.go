@@ -152,7 +152,7 @@ func (o *operator) kubeWrites(b *testing.B) float64 {
 // quiet waits until at least so many looks were made and nobody waits for one.
 func (o *operator) quiet(b *testing.B, looks int) {
 	b.Helper()
-	for limit := time.Now().Add(fleetPatience); ; time.Sleep(100 * time.Millisecond) {
+	for limit := time.Now().Add(fleetPatience); ; time.Sleep(500 * time.Millisecond) {
 		busy := o.metric(b, "workqueue_depth") + o.metric(b, "controller_runtime_active_workers")
 		if o.looks(b) >= float64(looks) && busy == 0 {
 			return

@@ -40,11 +40,11 @@ const (
 func BenchmarkBurst(b *testing.B) {
 	for b.Loop() {
 		f := newFleet(b, fleetSize(b))
-		o := f.startOperator(b)
+		o := f.startOperator(b, "--workers=16")
+		f.serverReady(b)
 		start := time.Now()
 		f.apply(b)
-		f.ready(b)
-		took := time.Since(start)
+		took := f.ready(b, o).Sub(start)
 		n := float64(f.size)
 		b.ReportMetric(took.Seconds(), "s-to-Ready")
 		b.ReportMetric(float64(f.admin.Load())/n, "admin-calls/client")
@@ -64,8 +64,7 @@ func BenchmarkRestart(b *testing.B) {
 		f := newFleet(b, fleetSize(b))
 		o := f.startOperator(b)
 		f.apply(b)
-		f.ready(b)
-		o.quiet(b, f.size)
+		f.ready(b, o)
 		o.stop(b)
 		o = f.startOperator(b) // what a client shows of its server is seen when it is looked at again
 		o.quiet(b, f.size)
@@ -115,7 +114,7 @@ func steadyCost(b *testing.B, n int) float64 {
 	interval := time.Duration(float64(n) / scaledRate * float64(time.Second))
 	o := f.startOperator(b)
 	f.apply(b)
-	f.ready(b)
+	f.ready(b, o)
 	o.stop(b)
 	o = f.startOperator(b, "--drift-interval="+interval.String())
 	time.Sleep(10*time.Second + 2*interval) // all are in step with the interval

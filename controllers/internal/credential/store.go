@@ -4,6 +4,7 @@
 package credential
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -100,12 +101,12 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 		record.secret = secret
 		return nil
 	}
+	if held := record.secret.Data; len(held) == 1 && bytes.Equal(held[keyRecord], data) && s.marked(record.secret, KindRecord, record.Object) {
+		return nil
+	}
 	secret := record.secret.DeepCopy()
 	s.mark(secret, KindRecord, record.Object)
 	secret.Data = map[string][]byte{keyRecord: data}
-	if equality.Semantic.DeepEqual(secret, record.secret) {
-		return nil
-	}
 	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
@@ -236,6 +237,13 @@ func (s *Store) mark(secret *corev1.Secret, kind string, object Object) {
 	secret.Labels[LabelObject] = object.Hash()
 	secret.Labels[LabelInstance] = s.instanceHash()
 	secret.Annotations[AnnotationObject] = object.String()
+}
+
+// marked says that mark would change nothing.
+func (s *Store) marked(secret *corev1.Secret, kind string, object Object) bool {
+	l := secret.Labels
+	return l[LabelManagedBy] == ManagedBy && l[LabelKind] == kind && l[LabelObject] == object.Hash() &&
+		l[LabelInstance] == s.instanceHash() && secret.Annotations[AnnotationObject] == object.String()
 }
 
 func (s *Store) instanceHash() string { return Object{Name: s.Instance}.Hash() }

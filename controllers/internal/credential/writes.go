@@ -10,8 +10,10 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -99,8 +101,9 @@ func (s *Store) Forget(o client.Object) {
 	delete(s.written.last, client.ObjectKeyFromObject(o))
 }
 
-// unchanged says that a Secret is as it was when it held what sums up so. One that the watch does
-// not show, or shows otherwise, is to be read live.
+// unchanged says that a Secret is as it was when it held what sums up so. A watch that shows an older
+// version, or none yet, only lags: of a change or an end it would tell, and we would look again. One
+// that shows another version has the Secret read live.
 func (s *Store) unchanged(ctx context.Context, namespace, name string, sum contentSum) bool {
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	s.written.mu.Lock()
@@ -110,7 +113,11 @@ func (s *Store) unchanged(ctx context.Context, namespace, name string, sum conte
 		return false
 	}
 	now := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}}
-	return s.Watched.Get(ctx, key, now) == nil && now.ResourceVersion == last.version
+	if err := s.Watched.Get(ctx, key, now); err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	order, err := resourceversion.CompareResourceVersion(now.ResourceVersion, last.version)
+	return err == nil && order <= 0
 }
 
 func (s *Store) create(ctx context.Context, secret *corev1.Secret, sum contentSum) error {
