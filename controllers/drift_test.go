@@ -59,11 +59,13 @@ func atTheServer() map[string]spoiled {
 		}), event, "registration", false, nil},
 		"foreign members with ours": {
 			"only ours are put right", edit(map[string]any{"enabled": false, "description": "by the platform team", "baseUrl": "https://orders.example"}),
-			event, "registration", false, map[string]any{"description": "by the platform team", "baseUrl": "https://orders.example"},
+			event, "registration", false,
+			map[string]any{"description": "by the platform team", "baseUrl": "https://orders.example"},
 		},
 		"foreign members": {
 			"they are nobody's business here", edit(map[string]any{"description": "by the platform team"}),
-			"", "", false, map[string]any{"description": "by the platform team"},
+			"", "", false,
+			map[string]any{"description": "by the platform team"},
 		},
 		"scope deleted": {"mapped again", func(w *world, c *v1alpha1.IntrospectionClient) {
 			w.idp.DeleteScope(c.Status.AudienceScope)

@@ -55,7 +55,7 @@ func (q *fairQueue) enter(item ctrl.Request, asked int) int {
 		asked = max(asked, was)
 	}
 	of[item] = asked
-	return asked - bits.Len(uint(len(of)-1)) //nolint:gosec // it is there: not negative
+	return asked - bits.Len(uint(len(of)-1))
 }
 
 // GetWithPriority implements priorityqueue.PriorityQueue. The priority is the one that was asked

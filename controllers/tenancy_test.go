@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -136,7 +137,7 @@ func TestATenantWhoCheats(t *testing.T) {
 			}, "", "",
 		},
 		"an existing Secret as the mounted one": {
-			"a Secret of another type is nobody's but its owner's", func(w *world, v *victim) *v1alpha1.IntrospectionClient {
+			"a Secret of another type is nobody's but its owner's", func(w *world, _ *victim) *v1alpha1.IntrospectionClient {
 				w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "thief"}, Data: map[string][]byte{"k": []byte("theirs")}})
 				c := w.clientObject("thief")
 				w.create(c)
@@ -156,7 +157,7 @@ func TestATenantWhoCheats(t *testing.T) {
 			}, v1alpha1.ConditionPublished, v1alpha1.ReasonSecretConflict,
 		},
 		"the cap of audiences, reached by another": {
-			"it is the platform's, for all of them", func(w *world, v *victim) *v1alpha1.IntrospectionClient {
+			"it is the platform's, for all of them", func(w *world, _ *victim) *v1alpha1.IntrospectionClient {
 				server := w.serverObject()
 				w.ready(server)
 				server.Spec.Access.Audience.MaxPerTokenClient = 1
@@ -167,7 +168,7 @@ func TestATenantWhoCheats(t *testing.T) {
 			}, v1alpha1.ConditionAudienceMapped, v1alpha1.ReasonTooManyAudiences,
 		},
 		"a hint about another": {
-			"hints are believed in the webhook's namespace only", func(w *world, v *victim) *v1alpha1.IntrospectionClient {
+			"hints are believed in the webhook's namespace only", func(w *world, _ *victim) *v1alpha1.IntrospectionClient {
 				w.create(&eventsv1.Event{
 					ObjectMeta: metav1.ObjectMeta{Namespace: w.tenant, Name: "hint"}, EventTime: metav1.NewMicroTime(time.Now()),
 					ReportingController: hintReporter, ReportingInstance: "webhook", Action: "Introspect", Reason: hintRefused, Type: corev1.EventTypeWarning,
@@ -193,7 +194,7 @@ func TestATenantWhoCheats(t *testing.T) {
 			}, "", "",
 		},
 		"its own finalizer": {
-			"the operator puts it back, and nobody else is concerned", func(w *world, v *victim) *v1alpha1.IntrospectionClient {
+			"the operator puts it back, and nobody else is concerned", func(w *world, _ *victim) *v1alpha1.IntrospectionClient {
 				c := w.clientObject("orders")
 				w.create(c)
 				w.ready(c)
@@ -305,7 +306,7 @@ func TestManyBrokenObjectsHoldNobodyUp(t *testing.T) {
 			w.idp.AddClient(keycloak.Client{ID: w.tenant + "." + name, Secret: "somebody-elses"})
 		} else {
 			w.idp.Inject(keycloak.Fault{Match: func(c keycloak.Call) bool {
-				return c.Method == "POST" && strings.HasSuffix(c.Path, "/clients") && strings.Contains(c.Body, `"clientId":"`+w.tenant+"."+name+`"`)
+				return c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/clients") && strings.Contains(c.Body, `"clientId":"`+w.tenant+"."+name+`"`)
 			}, Undone: true, Status: 400, Body: `{"errorMessage":"no"}`})
 		}
 		w.create(w.clientObject(name))

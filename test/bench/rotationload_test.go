@@ -90,7 +90,7 @@ func newRotations(tb testing.TB, server rotationServer, n int) *rotations {
 // runOperator runs a command of the binary that make build made, until the test ends.
 func runOperator(tb testing.TB, dir, command string, args ...string) {
 	tb.Helper()
-	out, err := os.Create(filepath.Join(dir, command+".log")) //nolint:gosec // in a directory of this test
+	out, err := os.Create(filepath.Join(dir, command+".log"))
 	if err != nil {
 		tb.Fatal(err)
 	}

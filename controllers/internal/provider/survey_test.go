@@ -64,16 +64,19 @@ func TestListing(t *testing.T) {
 		run    func(t *testing.T, l *lister)
 	}{
 		"few looks": {"a realm of thousands is not listed for a handful of clients", func(t *testing.T, l *lister) {
+			t.Helper()
 			for range 10 {
 				l.looks(t, worth-1, 0)
 				time.Sleep(within)
 			}
 		}},
 		"many looks": {"one list is for all of them", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.looks(t, worth-1, 0)
 			l.looks(t, 100, 1)
 		}},
 		"a long list": {"what takes more calls must save more looks: the first shows what it takes", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.calls = 50
 			l.looks(t, worth-1, 0)
 			l.looks(t, 49, 1)
@@ -82,6 +85,7 @@ func TestListing(t *testing.T) {
 			l.looks(t, 1, 2)
 		}},
 		"half its time": {"it is read again beside the looks, which go on by the old one", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.looks(t, worth-1, 0)
 			l.looks(t, worth, 1)
 			time.Sleep(within / 2)
@@ -89,12 +93,14 @@ func TestListing(t *testing.T) {
 			l.looks(t, 1, 2)
 		}},
 		"old": {"nobody goes by a list that is older than asked for", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.looks(t, worth-1, 0)
 			l.looks(t, 1, 1)
 			time.Sleep(within)
 			l.looks(t, 1, 0)
 		}},
 		"written": {"a list from before a write of ours shows what was", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.looks(t, worth-1, 0)
 			l.looks(t, worth, 1)
 			l.Wrote("orders")
@@ -107,6 +113,7 @@ func TestListing(t *testing.T) {
 			l.looks(t, 1, 2)
 		}},
 		"written meanwhile": {"part of the list may be from before", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.takes = time.Second
 			l.looks(t, worth-1, 0)
 			go func() {
@@ -119,6 +126,7 @@ func TestListing(t *testing.T) {
 			}
 		}},
 		"slow": {"nobody is held up for longer than by the limiter", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.takes = time.Minute
 			l.looks(t, worth-1, 0)
 			start := time.Now()
@@ -130,6 +138,7 @@ func TestListing(t *testing.T) {
 			l.looks(t, 1, 1)
 		}},
 		"refused": {"live looks say what is wrong, and the list is not asked for again and again", func(t *testing.T, l *lister) {
+			t.Helper()
 			l.err = errors.New("403")
 			l.looks(t, 100, 0)
 			if l.read != 1 {

@@ -166,7 +166,7 @@ func (b *bench) wantWait(err error, f trouble) {
 }
 
 func testNeverAbsent(b *bench) {
-	c := b.mappedIfPossible("")
+	c := b.mappedIfPossible()
 	for name, f := range b.troubles() {
 		b.sub(name, func(b *bench) {
 			if f.done {

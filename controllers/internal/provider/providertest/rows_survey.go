@@ -32,7 +32,7 @@ func (b *bench) afar(from provider.Surveyor, desired provider.Desired) (sight pr
 }
 
 func testSurvey(b *bench) {
-	c := b.mappedIfPossible("")
+	c := b.mappedIfPossible()
 	beside := b.created(".beside")
 	s := b.session()
 	surveyor, ok := s.(provider.Surveyor)

@@ -31,7 +31,7 @@ func testLiveToken(b *bench) {
 		b.cannot("the harness has no client that can get a token")
 		return
 	}
-	c := b.mappedIfPossible("")
+	c := b.mappedIfPossible()
 	if b.maps(provider.AudienceDefault) {
 		var all []string
 		for _, tc := range b.h.TokenClients {

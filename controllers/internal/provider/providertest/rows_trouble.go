@@ -95,16 +95,16 @@ func flows() map[string]flow {
 			c.Change(func(d *provider.Desired) { d.Audience.Mode = provider.AudienceDefault })
 			return c
 		}, mapAudience, settledMapped},
-		"delete": {func(b *bench) *Caller { return b.mappedIfPossible("") }, remove, settledGone},
+		"delete": {func(b *bench) *Caller { return b.mappedIfPossible() }, remove, settledGone},
 	}
 }
 
-func (b *bench) mappedIfPossible(suffix string) *Caller {
+func (b *bench) mappedIfPossible() *Caller {
 	b.t.Helper()
 	if b.maps(provider.AudienceDefault) {
-		return b.mapped(suffix, provider.AudienceDefault)
+		return b.mapped("", provider.AudienceDefault)
 	}
-	return b.created(suffix)
+	return b.created("")
 }
 
 func settledWell(b *bench, c *Caller) {
