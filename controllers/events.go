@@ -86,3 +86,19 @@ func eventPreviousUsed(r events.EventRecorder, object runtime.Object, ends time.
 func eventHinted(r events.EventRecorder, object runtime.Object) {
 	r.Eventf(object, nil, corev1.EventTypeWarning, "CredentialsRefused", "Look", "The webhook says that the server refused this client's credentials; looking at the server.")
 }
+
+func eventObjectMissing(r events.EventRecorder, left runtime.Object, object string, until time.Time) {
+	r.Eventf(left, nil, corev1.EventTypeWarning, "ObjectMissing", "Sweep", "IntrospectionClient %s is gone, and nothing was cleaned up after it. If it is not back by %s, its registration and its Secrets are deleted.", object, until.UTC().Format(time.RFC3339))
+}
+
+func eventSweepHeldUp(r events.EventRecorder, left runtime.Object, object string, why *halt) {
+	r.Eventf(left, nil, corev1.EventTypeWarning, "SweepHeldUp", "Sweep", "IntrospectionClient %s is gone, and can't be cleaned up after (%s): %s", object, why.reason, why.message)
+}
+
+func eventSwept(r events.EventRecorder, left runtime.Object, object, clientID string, retained bool) {
+	if retained {
+		r.Eventf(left, nil, corev1.EventTypeNormal, "Swept", "Sweep", "IntrospectionClient %s is gone; its Secrets were cleaned up, and client %s stays at the server.", object, clientID)
+		return
+	}
+	r.Eventf(left, nil, corev1.EventTypeNormal, "Swept", "Sweep", "IntrospectionClient %s is gone; client %s was deleted at the server, and what was made for it.", object, clientID)
+}
