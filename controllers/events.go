@@ -39,6 +39,22 @@ func eventRecordLost(r events.EventRecorder, object runtime.Object, clientID str
 	r.Eventf(object, nil, corev1.EventTypeWarning, "RecordLost", "Repair", "The operator's record of this client was gone; it was made anew, with another credential at the server.")
 }
 
+func eventRecordRestored(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "RecordRestored", "Repair", "The operator's record of this client came out of a backup: it goes on. Where workloads mount a later secret than it knows, that one stays, and the credential at the server is replaced.")
+}
+
+func eventTakenUp(r events.EventRecorder, object runtime.Object, clientID string) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "TakenUp", "Register", "Client %s at the server was registered by this operator for an object of this name: it goes on, with another credential.", clientID)
+}
+
+func eventContinued(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "TakenUp", "Register", "An object of this name was here before: its registration and its credentials go on.")
+}
+
+func eventDeletionHeldUp(r events.EventRecorder, object runtime.Object, why *halt) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "DeletionHeldUp", "Delete", "The deletion waits (%s): %s", why.reason, why.message)
+}
+
 func eventRotationBegins(r events.EventRecorder, object runtime.Object, why string) {
 	r.Eventf(object, nil, corev1.EventTypeNormal, "RotationStarted", "Rotate", "The credentials are rotated: %s.", why)
 }

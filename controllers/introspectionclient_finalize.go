@@ -26,6 +26,7 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 	}
 	retain, err := s.retractRegistration(ctx)
 	if err != nil {
+		s.deletionHeldUp(err)
 		return outcome{}, err
 	}
 	if err := s.store.ReleaseMounted(ctx, s.id(), s.object.UID, s.secretName(), retain); err != nil {

@@ -73,4 +73,10 @@ func (m *controlMetrics) driftLeft(server, what string) {
 	m.left.WithLabelValues(server, what).Inc()
 }
 
-func (m *controlMetrics) swept(registration string) { m.sweeps.WithLabelValues(registration).Inc() }
+func (m *controlMetrics) swept(retained bool) {
+	if retained {
+		m.sweeps.WithLabelValues("retained").Inc()
+		return
+	}
+	m.sweeps.WithLabelValues("deleted").Inc()
+}

@@ -43,13 +43,16 @@ func (r *sweepReconciler) sweep(ctx context.Context, object credential.Object, l
 			return err
 		}
 	}
-	eventSwept(r.events, left.Reference(), object.String(), s.object.Spec.ClientID, retain)
 	if retain && left.Record != nil { // it gives the object, made anew, the same credentials
-		r.metrics.swept("retained")
-		return r.store.Release(ctx, left, r.clock.Now())
+		err = r.store.Release(ctx, left, r.clock.Now())
+	} else {
+		err = r.store.Drop(ctx, left)
 	}
-	r.metrics.swept("deleted")
-	return r.store.Drop(ctx, left)
+	if err == nil {
+		r.metrics.swept(retain)
+		eventSwept(r.events, left.Reference(), object.String(), s.object.Spec.ClientID, retain)
+	}
+	return err
 }
 
 // declaredBy is the object as far as what is left of it knows. The webhook's view does not know
