@@ -220,9 +220,8 @@ func (s *serverScope) finalize(ctx context.Context) (ctrl.Result, error) {
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if user != nil {
-		_, _ = s.status().halted(v1alpha1.ConditionReady, worldMustChange(time.Minute, v1alpha1.ReasonInUse,
-			"IntrospectionClients are registered at this server, %s/%s among them. It goes when they are deleted.", user.Namespace, user.Name))
+	if user != "" {
+		_, _ = s.status().halted(v1alpha1.ConditionReady, worldMustChange(time.Minute, v1alpha1.ReasonInUse, "%s", user))
 		return ctrl.Result{RequeueAfter: jitter(time.Minute)}, nil
 	}
 	if err := s.store.DeleteServer(ctx, s.object.Name); err != nil {
@@ -232,24 +231,29 @@ func (s *serverScope) finalize(ctx context.Context) (ctrl.Result, error) {
 	return ctrl.Result{}, removeFinalizer(ctx, s.Client, s.object)
 }
 
-// user is a client that is registered at the server, if there is one. It looks
-// live: one that a cache does not know yet could never be cleaned up. Who only
-// refers to the server, without access, does not hold it.
-func (s *serverScope) user(ctx context.Context) (*v1alpha1.IntrospectionClient, error) {
+// user says who is registered at the server, if somebody is. It looks live: one that
+// a cache does not know yet could never be cleaned up. Who only refers to the server,
+// without access, does not hold it; a record whose object is gone does.
+func (s *serverScope) user(ctx context.Context) (string, error) {
 	clients := &v1alpha1.IntrospectionClientList{}
 	if err := s.store.Reader.List(ctx, clients, client.MatchingFields{indexServer: s.object.Name}); err != nil {
-		return nil, fmt.Errorf("listing the clients of a server: %w", err)
+		return "", fmt.Errorf("listing the clients of a server: %w", err)
 	}
 	for i := range clients.Items {
 		c := &clients.Items[i]
 		record, err := s.store.LoadRecord(ctx, credential.Object{Namespace: c.Namespace, Name: c.Name})
 		broken := errors.Is(err, credential.ErrBroken) // but there
 		if err != nil && !broken {
-			return nil, err
+			return "", err
 		}
 		if record != nil || broken {
-			return c, nil
+			return fmt.Sprintf("IntrospectionClients are registered at this server, %s/%s among them. It goes when they are deleted.", c.Namespace, c.Name), nil
 		}
 	}
-	return nil, nil //nolint:nilnil // nobody is no error
+	record, err := s.store.RegisteredWith(ctx, s.object.Name, s.object.Spec.Issuer)
+	if record == nil {
+		return "", err
+	}
+	return fmt.Sprintf("Client %s of IntrospectionClient %s is registered at this server, and the object is gone without having been cleaned up. That is done %s after it was missed first; create the object again and delete it to have it done now.",
+		record.ClientID, record.Object, orphanGrace), nil
 }

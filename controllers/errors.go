@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 )
@@ -97,6 +99,12 @@ func (s *clientScope) ofRegistration(err error) error {
 		return userMustAct(v1alpha1.ReasonRegistrationAmbiguous,
 			"The answer to a registration was lost, and the server has no way to look whether it was made. Look there for a client with software_id %s (a server that keeps none shows it by its name, %s) and delete it; if there is none, or it is gone, `kubectl annotate --overwrite` this object with %s=%s, and it goes on.",
 			e.Subject, cmp.Or(s.object.Spec.DisplayName, ownerMark(s.config.Instance, s.object.Namespace, s.object.Name)), v1alpha1.AnnotationRegisterAgain, e.Subject)
+	case e.Kind == provider.KindCredentials && apimeta.IsStatusConditionTrue(s.server.Status.Conditions, v1alpha1.ConditionAuthenticated):
+		s.sessions.look(s.server) // it says so there, and wakes its clients when the sign-in is put right
+	case deleted && (e.Kind == provider.KindUnreachable || e.Kind == provider.KindServer):
+		h := haltOf(ofProvider(err, s.server.Name))
+		return tryAgain(h.reason, err, "The registration of %s can't be deleted yet, and the object waits for that. %s To let the object go at once, take its finalizer %s off: the operator deletes the registration later, by its record.",
+			s.desired.ClientID, h.message, v1alpha1.Finalizer)
 	case deleted && (e.Kind == provider.KindUnsupported || e.Kind == provider.KindAccessLost):
 		s.object.Status.RegistrationAttempt = s.desired.Attempt
 		return userMustAct(v1alpha1.ReasonManagementUnsupported,

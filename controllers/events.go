@@ -39,6 +39,22 @@ func eventRecordLost(r events.EventRecorder, object runtime.Object, clientID str
 	r.Eventf(object, nil, corev1.EventTypeWarning, "RecordLost", "Repair", "The operator's record of this client was gone; it was made anew, with another credential at the server.")
 }
 
+func eventRecordRestored(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "RecordRestored", "Repair", "The operator's record of this client came out of a backup: it goes on. Where workloads mount a later secret than it knows, that one stays, and the credential at the server is replaced.")
+}
+
+func eventTakenUp(r events.EventRecorder, object runtime.Object, clientID string) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "TakenUp", "Register", "Client %s at the server was registered by this operator for an object of this name: it goes on, with another credential.", clientID)
+}
+
+func eventContinued(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "TakenUp", "Register", "An object of this name was here before: its registration and its credentials go on.")
+}
+
+func eventDeletionHeldUp(r events.EventRecorder, object runtime.Object, why *halt) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "DeletionHeldUp", "Delete", "The deletion waits (%s): %s", why.reason, why.message)
+}
+
 func eventRotationBegins(r events.EventRecorder, object runtime.Object, why string) {
 	r.Eventf(object, nil, corev1.EventTypeNormal, "RotationStarted", "Rotate", "The credentials are rotated: %s.", why)
 }
@@ -85,4 +101,20 @@ func eventPreviousUsed(r events.EventRecorder, object runtime.Object, ends time.
 
 func eventHinted(r events.EventRecorder, object runtime.Object) {
 	r.Eventf(object, nil, corev1.EventTypeWarning, "CredentialsRefused", "Look", "The webhook says that the server refused this client's credentials; looking at the server.")
+}
+
+func eventObjectMissing(r events.EventRecorder, left runtime.Object, object string, until time.Time) {
+	r.Eventf(left, nil, corev1.EventTypeWarning, "ObjectMissing", "Sweep", "IntrospectionClient %s is gone, and nothing was cleaned up after it. If it is not back by %s, its registration and its Secrets are deleted.", object, until.UTC().Format(time.RFC3339))
+}
+
+func eventSweepHeldUp(r events.EventRecorder, left runtime.Object, object string, why *halt) {
+	r.Eventf(left, nil, corev1.EventTypeWarning, "SweepHeldUp", "Sweep", "IntrospectionClient %s is gone, and can't be cleaned up after (%s): %s", object, why.reason, why.message)
+}
+
+func eventSwept(r events.EventRecorder, left runtime.Object, object, clientID string, retained bool) {
+	if retained {
+		r.Eventf(left, nil, corev1.EventTypeNormal, "Swept", "Sweep", "IntrospectionClient %s is gone; its Secrets were cleaned up, and client %s stays at the server.", object, clientID)
+		return
+	}
+	r.Eventf(left, nil, corev1.EventTypeNormal, "Swept", "Sweep", "IntrospectionClient %s is gone; client %s was deleted at the server, and what was made for it.", object, clientID)
 }

@@ -26,6 +26,7 @@ func (s *clientScope) retract(ctx context.Context) (outcome, error) {
 	}
 	retain, err := s.retractRegistration(ctx)
 	if err != nil {
+		s.deletionHeldUp(err)
 		return outcome{}, err
 	}
 	if err := s.store.ReleaseMounted(ctx, s.id(), s.object.UID, s.secretName(), retain); err != nil {
@@ -107,7 +108,10 @@ func (s *clientScope) foreignRecord() bool {
 func (s *clientScope) deleted() (provider.Desired, error) {
 	if s.record != nil {
 		credentials, err := s.credentials()
-		return provider.Desired{Identity: s.record.Identity(), Attempt: s.record.Attempt, Credentials: credentials}, err
+		identity := s.record.Identity()
+		// A record that was copied from another cluster may name that one's operator.
+		identity.Owner = ownerMark(s.config.Instance, s.object.Namespace, s.object.Name)
+		return provider.Desired{Identity: identity, Attempt: s.record.Attempt, Credentials: credentials}, err
 	}
 	clientID := cmp.Or(s.object.Spec.ClientID, s.object.Status.ClientID)
 	if clientID == "" && !choosesIDs(s.can) {

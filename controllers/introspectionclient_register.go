@@ -167,6 +167,8 @@ func (s *clientScope) tell(decision plan.Plan) {
 	case decision.Restores:
 		s.metrics.driftRepaired(s.server.Name, "registration")
 		eventDriftRepaired(s.events, s.object, decision.Message)
+	case decision.Action == plan.Update && s.record.Current == nil && s.record.CallerID == "":
+		eventTakenUp(s.events, s.object, s.record.ClientID)
 	case decision.Action == plan.Adopt:
 		eventAdopted(s.events, s.object, s.record.ClientID)
 	case decision.Action == plan.Create && !isManual(s.server):

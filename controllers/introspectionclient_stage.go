@@ -34,14 +34,19 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	if record != nil && !s.continues(record) {
 		return outcome{}, userMustAct(v1alpha1.ReasonOwnershipConflict, "An earlier object of this name is still registered as %s at %s. Create it again as it was and delete it with deletionPolicy Delete, or use another name.", record.ClientID, record.Issuer)
 	}
-	lost := record == nil && s.object.Status.ClientID != "" && !isManual(s.server) // a brought credential is read again
-	if record == nil {
+	found := s.stateOf(record)
+	switch found {
+	case recordAbsent:
 		if err := s.canBeUndone(); err != nil {
 			return outcome{}, err
 		}
-		if record, err = s.newRecord(ctx); err != nil {
-			return outcome{}, err
-		}
+		record, err = s.newRecord(ctx)
+	case recordRestored:
+		err = s.takeUp(ctx, record)
+	case recordKept, recordOfBefore:
+	}
+	if err != nil {
+		return outcome{}, err
 	}
 	record.UID = string(s.object.UID)
 	record.Server, record.Issuer = s.server.Name, s.server.Spec.Issuer
@@ -56,10 +61,7 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	if err := s.store.SaveRecord(ctx, record); err != nil {
 		return outcome{}, err
 	}
-	if lost {
-		s.metrics.driftRepaired(s.server.Name, "record")
-		eventRecordLost(s.events, s.object, s.object.Status.ClientID, choosesIDs(s.can))
-	}
+	s.tellRecord(record, found)
 	s.record = record
 	// The template of the server may have changed since: the id that was registered stays.
 	s.desired.Identity = record.Identity()
@@ -166,11 +168,11 @@ func (s *clientScope) newRecord(ctx context.Context) (*credential.StoredRecord, 
 	if s.object.Spec.Endpoint == v1alpha1.EndpointServer {
 		return record, nil
 	}
-	id, mounted, err := s.store.MountedCaller(ctx, s.id(), s.object.UID, s.secretName(), s.keys())
+	id, mounted, err := s.mountedCaller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if credential.IsOfOurs(mounted) {
+	if mounted != "" {
 		record.Facade, record.CallerID = credential.Value{Secret: mounted, IssuedAt: record.Facade.IssuedAt}, id
 	}
 	return record, nil

@@ -14,6 +14,8 @@ type controlMetrics struct {
 	drift     *prometheus.CounterVec
 	left      *prometheus.CounterVec
 	hints     prometheus.Counter
+	orphans   prometheus.Gauge
+	sweeps    *prometheus.CounterVec
 	rotations *prometheus.CounterVec
 	windows   *prometheus.GaugeVec
 }
@@ -32,6 +34,14 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Name: "introspection_controller_hints_total",
 			Help: "Hints of the webhook that a server refused a client's credentials.",
 		}),
+		orphans: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "introspection_controller_orphans",
+			Help: "IntrospectionClients that are gone and not cleaned up after: their records wait for them, or the server can't be asked.",
+		}),
+		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "introspection_controller_sweeps_total",
+			Help: "IntrospectionClients that were gone without having been cleaned up after, and are now, by what became of their registrations: deleted or retained.",
+		}, []string{"registration"}),
 		rotations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "introspection_controller_rotations_total",
 			Help: "Rotations of a client's credentials that were published, by authorization server.",
@@ -41,7 +51,7 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Help: "How long, in the last rotation without an overlap, the server refused the old credential before the new one was published.",
 		}, []string{"server"}),
 	}
-	for _, c := range []prometheus.Collector{m.drift, m.left, m.hints, m.rotations, m.windows} {
+	for _, c := range []prometheus.Collector{m.drift, m.left, m.hints, m.orphans, m.sweeps, m.rotations, m.windows} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -61,4 +71,12 @@ func (m *controlMetrics) driftRepaired(server, what string) {
 
 func (m *controlMetrics) driftLeft(server, what string) {
 	m.left.WithLabelValues(server, what).Inc()
+}
+
+func (m *controlMetrics) swept(retained bool) {
+	if retained {
+		m.sweeps.WithLabelValues("retained").Inc()
+		return
+	}
+	m.sweeps.WithLabelValues("deleted").Inc()
 }

@@ -76,6 +76,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 			}).register(mgr)
 		},
 		func() error { return clients.register(mgr, bundleChanged, hinted, brought) },
+		func() error { return (&sweepReconciler{clients, newOrphans(metrics)}).register(mgr) },
 		func() error {
 			return (&policyReconciler{Client: mgr.GetClient(), config: config, statuses: newStatusWriter(mgr.GetClient())}).register(mgr)
 		},

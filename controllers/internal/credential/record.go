@@ -88,6 +88,9 @@ type Record struct {
 	SettledAt time.Time
 	// Fence is changed before each write at the server.
 	Fence string
+	// StoredAs is the UID of the Secret that the record was written into: in another one, it came out
+	// of a backup. It is empty until the second write.
+	StoredAs string
 }
 
 // Active is the credential that the server shall know: the staged one until it
@@ -156,6 +159,7 @@ type recordWire struct {
 	RegisteredAt   time.Time  `json:"registeredAt,omitzero"`
 	SettledAt      time.Time  `json:"settledAt,omitzero"`
 	Fence          string     `json:"fence,omitempty"`
+	StoredAs       string     `json:"storedAs,omitempty"`
 }
 
 // encode is the stored form.
@@ -168,7 +172,7 @@ func (r *Record) encode() ([]byte, error) {
 		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID,
 		Previous: wireOf(r.Previous), NextFacade: wireOf(r.NextFacade), PreviousFacade: wireOf(r.PreviousFacade),
 		StagedAt: r.StagedAt, PreviousEnds: r.PreviousEnds, EndTold: r.EndTold, Rotated: r.Rotated, Revoked: r.Revoked,
-		ServiceAccount: r.ServiceAccount, Withheld: r.Withheld, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
+		ServiceAccount: r.ServiceAccount, Withheld: r.Withheld, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence, StoredAs: r.StoredAs,
 	})
 }
 
@@ -192,6 +196,6 @@ func decodeRecord(data []byte) (*Record, error) {
 		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID,
 		Previous: w.Previous.value(), NextFacade: w.NextFacade.value(), PreviousFacade: w.PreviousFacade.value(),
 		StagedAt: w.StagedAt, PreviousEnds: w.PreviousEnds, EndTold: w.EndTold, Rotated: w.Rotated, Revoked: w.Revoked,
-		ServiceAccount: w.ServiceAccount, Withheld: w.Withheld, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
+		ServiceAccount: w.ServiceAccount, Withheld: w.Withheld, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence, StoredAs: w.StoredAs,
 	}, nil
 }

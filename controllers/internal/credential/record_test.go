@@ -25,7 +25,7 @@ func sample() *Record {
 		ClientID: "shop.orders", RegistrationID: "r1", Owner: "i/shop/orders", DeletionPolicy: "Delete",
 		Current: &Value{Secret: canary, IssuedAt: at}, Next: &Value{Secret: canary + "2", IssuedAt: at},
 		State: canary + "4", Attempt: "a1", SettledAt: at,
-		Facade: Value{Secret: canary + "3", IssuedAt: at}, CallerID: "c1", ServiceAccount: true, RegisteredAt: at, Fence: "f",
+		Facade: Value{Secret: canary + "3", IssuedAt: at}, CallerID: "c1", ServiceAccount: true, RegisteredAt: at, Fence: "f", StoredAs: "u2",
 	}
 }
 

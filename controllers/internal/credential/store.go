@@ -5,6 +5,7 @@ package credential
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 
@@ -88,6 +89,9 @@ func (s *Store) LoadRecord(ctx context.Context, object Object) (*StoredRecord, e
 // SaveRecord writes the record: creates it, or updates it at the version that was
 // read. A conflict means that somebody else wrote: look again.
 func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
+	if record.secret != nil {
+		record.StoredAs = cmp.Or(record.StoredAs, string(record.secret.UID))
+	}
 	data, err := record.encode()
 	if err != nil {
 		return fmt.Errorf("encoding the record of %s: %w", record.Object, err)

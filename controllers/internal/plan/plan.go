@@ -68,7 +68,7 @@ func Decide(in Input) Plan {
 	case in.FoundOwner == "":
 		return unowned(in)
 	case in.FoundOwner != in.Owner:
-		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID in a new object, or delete it where it belongs.", in.ClientID, printable(in.FoundOwner), in.Owner)}
+		return Plan{Action: Refuse, Message: fmt.Sprintf("a client %s exists at the server and belongs to %s (ours would be %s). Set another spec.clientID in a new object, or delete it where it belongs.%s", in.ClientID, printable(in.FoundOwner), in.Owner, namesake(in))}
 	case len(in.Drift) > 0:
 		return Plan{Action: Update, Restores: in.Registered, Message: fmt.Sprintf("client %s was changed at the server; put right: %s", in.ClientID, strings.Join(in.Drift, ", "))}
 	default:
@@ -88,6 +88,17 @@ func unowned(in Input) Plan {
 	default:
 		return Plan{Action: Refuse, Message: exists + fmt.Sprintf("%s. To take it over, set spec.adoptionPolicy Unowned, which spec.access.adoption of ClusterAuthorizationServer %s must allow.", waysOut, in.Server)}
 	}
+}
+
+// namesake says what to do if the owner is an object of the same name, of another operator: of the
+// one before this, if a cluster was rebuilt.
+func namesake(in Input) string {
+	theirs, name, _ := strings.Cut(in.FoundOwner, "/")
+	_, ours, _ := strings.Cut(in.Owner, "/")
+	if name != ours {
+		return ""
+	}
+	return fmt.Sprintf(" If this cluster takes the place of that one, start the operator with --instance %s.", printable(theirs))
 }
 
 // printable bounds a mark that somebody else may have written.

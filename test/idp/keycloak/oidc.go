@@ -30,7 +30,10 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) certs(w http.ResponseWriter, _ *http.Request) {
-	public, err := s.key.PublicKey.Bytes()
+	s.mu.Lock()
+	key := s.key.PublicKey
+	s.mu.Unlock()
+	public, err := key.Bytes()
 	if err != nil {
 		refuseStatus(w, http.StatusInternalServerError)
 		return

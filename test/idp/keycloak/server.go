@@ -78,12 +78,8 @@ type Server struct {
 
 // New makes a server. It does not listen yet; it is an http.Handler all the same.
 func New(o Options) *Server {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err) // no randomness: nothing to test with
-	}
 	s := &Server{
-		now: o.Now, hostname: o.Hostname, life: o.TokenLife, key: key,
+		now: o.Now, hostname: o.Hostname, life: o.TokenLife, key: newKey(),
 		mux: http.NewServeMux(), realms: map[string]*realm{}, tokens: map[string]*issued{},
 	}
 	if s.now == nil {
@@ -108,6 +104,14 @@ func New(o Options) *Server {
 		s.AddUser(u)
 	}
 	return s
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // no randomness: nothing to test with
+	}
+	return key
 }
 
 // Issuer is the first realm's issuer, for callers that use URL.

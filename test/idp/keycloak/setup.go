@@ -49,6 +49,20 @@ func (s *Server) AddRealm(name string) {
 	s.realms[name] = newRealm(name)
 }
 
+// Reimport throws the first realm away and makes it anew with these clients: nothing else of it is
+// left, none of its tokens is known any more, and it signs with another key.
+func (s *Server) Reimport(clients ...Client) {
+	key := newKey()
+	s.mu.Lock()
+	name := s.main.name
+	s.main = newRealm(name)
+	s.realms[name], s.tokens, s.key = s.main, map[string]*issued{}, key
+	s.mu.Unlock()
+	for _, c := range clients {
+		s.AddClient(c)
+	}
+}
+
 // In is the server with another realm in the place of the first, for helpers.
 func (s *Server) In(realm string) *Realm {
 	s.mu.Lock()
