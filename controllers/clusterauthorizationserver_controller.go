@@ -69,6 +69,7 @@ func (r *serverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		phase{v1alpha1.ConditionReady, s.project},
 		phase{v1alpha1.ConditionAuthenticated, s.authenticate},
 	)
+	s.lookAtCanary(ctx)
 	object.Status.ObservedGeneration = object.Generation
 	if err := r.statuses.apply(ctx, object, before, &object.Status); err != nil {
 		return ctrl.Result{}, err

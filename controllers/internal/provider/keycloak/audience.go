@@ -40,10 +40,15 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	if found != nil {
 		detached, err := s.detachRemoved(ctx, found, want, caller)
 		report.Repaired = append(report.Repaired, detached...)
+		if err == nil {
+			err = s.takeBack(ctx, found, desired.Audience, caller)
+		}
 		if err != nil {
 			return report, err
 		}
 	}
+	want.lend(found, desired.Audience.Canary)
+	lent := found != nil && found.canary() == want.canary()
 	fresh := found == nil
 	if fresh {
 		if found, err = s.createScope(ctx, want, caller); err != nil {
@@ -61,6 +66,9 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	}
 	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), caller)
 	report.Repaired = append(report.Repaired, attached...)
+	if loan := desired.Audience.Canary; err == nil && loan != nil && (!lent || loan.Due) {
+		err = s.lendTo(ctx, found, desired.Audience, caller)
+	}
 	return report, err
 }
 
