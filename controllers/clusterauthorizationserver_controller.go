@@ -202,6 +202,7 @@ func (s *serverScope) authenticate(ctx context.Context) (outcome, error) {
 		can.JWTs = seen
 	}
 	opened.jwts.Store(can.JWTs)
+	opened.shownRevocations(&can)
 	s.object.Status.Capabilities = capabilitiesOf(s.object, report.Rights, can)
 	s.object.Status.Capabilities.IntrospectionAuthMethods = normalised(s.object, s.metadata).IntrospectionAuthMethods
 	s.object.Status.Endpoints.Registration = report.RegistrationURL

@@ -67,6 +67,8 @@ type session struct {
 	// canary is nil without spec.canary.
 	canary *canary
 	proofs proofs
+	// opaqueRevocation and jwtRevocation are what the probe saw: provider.Revocation, empty before.
+	opaqueRevocation, jwtRevocation atomic.Value
 }
 
 // lookup returns the open session of a server, or opens one on what its status
