@@ -41,6 +41,8 @@ func remember(was, c *v1alpha1.ServerCapabilities) {
 		{was.Read, &c.Read},
 		{was.Update, &c.Update},
 		{was.Delete, &c.Delete},
+		{was.Revocation.Opaque, &c.Revocation.Opaque},
+		{was.Revocation.JWT, &c.Revocation.JWT},
 	} {
 		if *shown.now == string(provider.SupportUnknown) && shown.before != "" {
 			*shown.now = shown.before

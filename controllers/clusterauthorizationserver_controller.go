@@ -69,6 +69,7 @@ func (r *serverReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 		phase{v1alpha1.ConditionReady, s.project},
 		phase{v1alpha1.ConditionAuthenticated, s.authenticate},
 	)
+	s.lookAtCanary(ctx)
 	object.Status.ObservedGeneration = object.Generation
 	if err := r.statuses.apply(ctx, object, before, &object.Status); err != nil {
 		return ctrl.Result{}, err
@@ -201,6 +202,7 @@ func (s *serverScope) authenticate(ctx context.Context) (outcome, error) {
 		can.JWTs = seen
 	}
 	opened.jwts.Store(can.JWTs)
+	opened.shownRevocations(&can)
 	s.object.Status.Capabilities = capabilitiesOf(s.object, report.Rights, can)
 	s.object.Status.Capabilities.IntrospectionAuthMethods = normalised(s.object, s.metadata).IntrospectionAuthMethods
 	s.object.Status.Endpoints.Registration = report.RegistrationURL

@@ -96,7 +96,7 @@ func (s *clientScope) observe(ctx context.Context) (provider.Observation, error)
 // hinted at it, and no credential is on its way in or out.
 func (s *clientScope) steady() bool {
 	ready := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionReady)
-	return !s.hinted && !s.refusedNow && ready != nil && ready.Status == "True" && ready.ObservedGeneration == s.object.Generation &&
+	return !s.hinted && !s.refusedNow && !s.canaryNews() && ready != nil && ready.Status == "True" && ready.ObservedGeneration == s.object.Generation &&
 		s.record.Current != nil && s.record.Next == nil && !s.record.Rotating() && !s.record.Overlaps() && !s.settling()
 }
 

@@ -88,6 +88,7 @@ func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err
 	if err := s.session.Delete(ctx, s.desired, s); err != nil {
 		return false, s.ofRegistration(err)
 	}
+	s.session.proofs.forget(s.id())
 	return false, nil
 }
 

@@ -139,6 +139,9 @@ func (s *clientScope) lookAtAudience(ctx context.Context) (outcome, error) {
 // verifyOnly proves the credentials. One that the server refuses stays so until somebody acts.
 func (s *clientScope) verifyOnly(ctx context.Context) (outcome, error) {
 	done, err := s.verify(ctx)
+	if err != nil && haltOf(err).reason == v1alpha1.ReasonMappingUnproven {
+		return outcome{}, userMustAct(v1alpha1.ReasonMappingUnproven, "%s", haltOf(err).message)
+	}
 	if err != nil && haltOf(err).reason == v1alpha1.ReasonNotYetAccepted {
 		return outcome{}, userMustAct(v1alpha1.ReasonCredentialsRefused, "The server refuses the registered credential, and spec.management is Observe: it is put right with Full.")
 	}

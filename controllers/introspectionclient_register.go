@@ -194,12 +194,14 @@ func (s *clientScope) mapAudience(ctx context.Context) (outcome, error) {
 	if s.audienceRefused != nil {
 		return outcome{}, s.audienceRefused
 	}
+	s.desired.Audience.Canary = s.loan()
 	report, err := s.mapped(ctx)
 	if err != nil {
 		return outcome{}, ofProvider(err, s.server.Name)
 	}
 	s.object.Status.AudienceScope, s.object.Status.AudienceResource = report.Scope, report.Resource
 	if len(report.Repaired) > 0 {
+		s.session.proofs.forget(s.id())
 		s.settles(report.Propagation, true)
 		if s.record.Current != nil {
 			s.metrics.driftRepaired(s.server.Name, "audience")

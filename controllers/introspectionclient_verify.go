@@ -54,9 +54,9 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	s.object.Status.RegistrationAttempt = ""
 	s.seeJWTs(ctx, active)
 	if isManual(s.server) {
-		return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("The server answered an introspection with the credential in Secret %s, resourceVersion %s.", s.object.Spec.ExistingSecretName, s.broughtVersion)}, nil
+		return s.proveMapping(ctx, active, fmt.Sprintf("The server answered an introspection with the credential in Secret %s, resourceVersion %s.", s.object.Spec.ExistingSecretName, s.broughtVersion))
 	}
-	return outcome{v1alpha1.ReasonSucceeded, "The server answered an introspection with these credentials."}, nil
+	return s.proveMapping(ctx, active, "The server answered an introspection with these credentials.")
 }
 
 // proveNext asks the server with the next credential; workloads that ask it themselves get
@@ -126,19 +126,24 @@ func (s *clientScope) seeJWTs(ctx context.Context, active credential.Value) {
 
 // ask introspects a token with one of the record's credentials.
 func (s *clientScope) ask(ctx context.Context, as credential.Value, about token.Token) error {
+	_, err := s.factsOf(ctx, as, about)
+	return err
+}
+
+// factsOf is the server's verdict about a token.
+func (s *clientScope) factsOf(ctx context.Context, as credential.Value, about token.Token) (*token.Facts, error) {
 	proof, err := proofOf(s.record.Proof(as), s.server.Spec.Issuer, s.config.WebhookNamespace, s.sessions.mint)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	asker, err := introspect.New(introspect.Options{
 		Endpoint: s.server.Status.Endpoints.Introspection, Issuer: s.server.Spec.Issuer,
 		Timeout: callTimeout(s.server), HTTPClient: s.session.http, Clock: s.clock.Now,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = asker.Introspect(ctx, proof, about)
-	return err
+	return asker.Introspect(ctx, proof, about)
 }
 
 // nothing is a token that nobody issued.

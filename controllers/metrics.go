@@ -18,6 +18,9 @@ type controlMetrics struct {
 	sweeps    *prometheus.CounterVec
 	rotations *prometheus.CounterVec
 	windows   *prometheus.GaugeVec
+
+	revocations        *prometheus.HistogramVec
+	revocationFailures *prometheus.CounterVec
 }
 
 func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
@@ -50,8 +53,19 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Name: "introspection_controller_rotation_window_seconds",
 			Help: "How long, in the last rotation without an overlap, the server refused the old credential before the new one was published.",
 		}, []string{"server"}),
+		revocations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "introspection_controller_revocation_seconds",
+			Help:    "How long a token that the canary revoked was still active at introspection, by authorization server.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"server"}),
+		revocationFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "introspection_controller_revocation_failures_total",
+			Help: "Probes that could not measure a revocation, by authorization server and why: unsupported, no_token, inactive_before, no_answer, refused or still_active.",
+		}, []string{"server", "reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.drift, m.left, m.hints, m.orphans, m.sweeps, m.rotations, m.windows} {
+	for _, c := range []prometheus.Collector{
+		m.drift, m.left, m.hints, m.orphans, m.sweeps, m.rotations, m.windows, m.revocations, m.revocationFailures,
+	} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -64,6 +64,11 @@ type session struct {
 	hash       string
 	// jwts says whether the server introspects JWTs: provider.Support, empty while nobody has asked.
 	jwts atomic.Value
+	// canary is nil without spec.canary.
+	canary *canary
+	proofs proofs
+	// opaqueRevocation and jwtRevocation are what the probe saw: provider.Revocation, empty before.
+	opaqueRevocation, jwtRevocation atomic.Value
 }
 
 // lookup returns the open session of a server, or opens one on what its status
@@ -118,8 +123,12 @@ func (s *sessions) start(ctx context.Context, server *v1alpha1.ClusterAuthorizat
 		return nil, err
 	}
 	settings := settingsOf(server)
+	canary, err := s.canary(ctx, server, conn, metadata)
+	if err != nil {
+		return nil, err
+	}
 	metadata = normalised(server, metadata)
-	hash, err := hashOf(server.Spec.Issuer, server.Spec.Connection, server.Spec.Registration, settings, string(conn.ca), signIn.fingerprint, metadata)
+	hash, err := hashOf(server.Spec.Issuer, server.Spec.Connection, server.Spec.Registration, settings, string(conn.ca), signIn.fingerprint, canary.fingerprintOf(), metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +156,7 @@ func (s *sessions) start(ctx context.Context, server *v1alpha1.ClusterAuthorizat
 	}
 	opened := &session{
 		Surveying: provider.WithMetrics(registrar, settings.Dialect, s.registerer, s.clock.Now),
-		ca:        conn.ca, http: conn.http, generation: server.Generation, hash: hash,
+		ca:        conn.ca, http: conn.http, generation: server.Generation, hash: hash, canary: canary,
 	}
 	opened.jwts.Store(jwtsOf(server))
 	s.open[server.UID] = opened

@@ -81,6 +81,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 			return (&policyReconciler{Client: mgr.GetClient(), config: config, statuses: newStatusWriter(mgr.GetClient())}).register(mgr)
 		},
 		func() error { return mgr.Add(hints) },
+		func() error { return mgr.Add(&revocationProbe{clients: clients, bound: revocationBound}) },
 	} {
 		if err := register(); err != nil {
 			return fmt.Errorf("registering a controller: %w", err)

@@ -97,8 +97,11 @@ func (r *serverReconciler) ofSecret(ctx context.Context, o client.Object) reques
 	})
 }
 
-// signsInWith says that a server's object names a Secret for the operator's sign-in.
+// signsInWith says that a server's object names a Secret for the operator's sign-in, or the canary's.
 func signsInWith(s *v1alpha1.ClusterAuthorizationServer, secret string) bool {
+	if s.Spec.Canary != nil && s.Spec.Canary.SecretName == secret {
+		return true
+	}
 	c := s.Spec.Credentials
 	return c != nil && ((c.ClientCredentials != nil && c.ClientCredentials.SecretName == secret) ||
 		(c.InitialAccessToken != nil && c.InitialAccessToken.SecretName == secret))

@@ -9,7 +9,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:MinProperties=0
 type ClusterAuthorizationServerStatus struct {
 	// conditions are Ready, Reachable, IssuerVerified and Authenticated;
-	// Reconciling and Stalled only while they are true (kstatus).
+	// CanaryAvailable with a canary; Reconciling and Stalled only while
+	// they are true (kstatus).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -54,6 +54,7 @@ type ClusterAuthorizationServerList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.credentials) || !has(self.credentials.initialAccessToken) || has(self.oauth)",message="initialAccessToken is for oauth (RFC 7591): use clientCredentials",fieldPath=".credentials.initialAccessToken"
 // +kubebuilder:validation:XValidation:rule="!has(self.keycloak) || self.issuer.matches('/realms/[^/]+$')",message="the issuer of a Keycloak realm must end in /realms/<realm>, without a slash after it",fieldPath=".issuer"
 // +kubebuilder:validation:XValidation:rule="!has(self.keycloak) || has(self.keycloak.adminURL) || !has(self.connection.url) || self.connection.url.matches('/realms/[^/]+$')",message="the url of a Keycloak realm must end in /realms/<realm>, as the issuer does; if it can't, set keycloak.adminURL too",fieldPath=".connection.url"
+// +kubebuilder:validation:XValidation:rule="!has(self.canary) || !has(self.credentials) || !has(self.credentials.clientCredentials) || self.canary.secretName != self.credentials.clientCredentials.secretName",message="canary must be a client of its own, which may do nothing but get tokens: name another Secret than credentials.clientCredentials does",fieldPath=".canary.secretName"
 type ClusterAuthorizationServerSpec struct {
 	// issuer is the exact value of `iss` in the server's tokens and of `issuer`
 	// in its metadata (RFC 8414), compared byte for byte; at most 512
@@ -117,6 +118,13 @@ type ClusterAuthorizationServerSpec struct {
 	// managed by RFC 7592 if it can.
 	// +optional
 	OAuth *OAuthServer `json:"oauth,omitempty"`
+
+	// canary is a client of its own at the server that can get tokens by the
+	// client credentials grant: its Secret holds client_id and client_secret, or
+	// client_id, private_key.pem and key_id. With it a client is Verified when a
+	// live token was called active, and how long a revocation takes is measured.
+	// +optional
+	Canary *SecretReference `json:"canary,omitempty"`
 
 	// access says who may use this server, and for what. Without it nobody may.
 	// +optional

@@ -19,6 +19,9 @@ const (
 	ConditionIssuerVerified = "IssuerVerified"
 	// ConditionAuthenticated: the operator could sign in and has the rights it needs.
 	ConditionAuthenticated = "Authenticated"
+	// ConditionCanaryAvailable: the canary got a token. It does not gate Ready, and is there only with
+	// spec.canary.
+	ConditionCanaryAvailable = "CanaryAvailable"
 
 	// ConditionRegistered: the client is registered at the server, and is ours.
 	ConditionRegistered = "Registered"
@@ -171,6 +174,13 @@ const (
 	ReasonAudienceNotRequestable = "AudienceNotRequestable"
 	// ReasonNotSupported: the server has no way to map an audience; who issues tokens decides.
 	ReasonNotSupported = "NotSupported"
+	// ReasonMappingProven: the server called a live token of the canary active for this client.
+	ReasonMappingProven = "MappingProven"
+	// ReasonMappingUnproven: the canary's live token is inactive for this client. Where the audience is not the
+	// operator's to map, the credential is Verified all the same.
+	ReasonMappingUnproven = "MappingUnproven"
+	// ReasonCanaryUnavailable: the canary could get no token, so that only the credential is proven.
+	ReasonCanaryUnavailable = "CanaryUnavailable"
 	// ReasonPropagating: done, and parts of the server may not know of it yet.
 	ReasonPropagating = "Propagating"
 )

@@ -392,6 +392,11 @@ func (in *ClusterAuthorizationServerSpec) DeepCopyInto(out *ClusterAuthorization
 		*out = new(OAuthServer)
 		**out = **in
 	}
+	if in.Canary != nil {
+		in, out := &in.Canary, &out.Canary
+		*out = new(SecretReference)
+		**out = **in
+	}
 	if in.Access != nil {
 		in, out := &in.Access, &out.Access
 		*out = new(ServerAccess)

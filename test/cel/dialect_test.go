@@ -17,6 +17,7 @@ spec:
   connection: {hostHeader: Connection, timeout: 2s, limits: {requestsPerSecond: 50, burst: 100, maxInFlight: 32}}
   registration: Managed
   credentials: {clientCredentials: {secretName: duende-operator}}
+  canary: {secretName: duende-canary}
   clientIDTemplate: "{namespace}.{name}"
   duende: {url: "https://id.example.com/introspection"}
 `

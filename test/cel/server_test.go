@@ -73,6 +73,7 @@ func serverRefusals() map[string]row {
 			"spec.connection.caBundle.name": {reason: "a name of Kubernetes", with: ca, least: 1, most: 253, of: text},
 			"spec.connection.caBundle.key":  {reason: "a key of Kubernetes", with: ca, least: 1, most: 253, of: text},
 			"spec.credentials.clientCredentials.secretName": {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
+			"spec.canary.secretName":                        {reason: "a name of Kubernetes", least: 1, most: 253, of: text},
 			"spec.connection.limits.requestsPerSecond":      {reason: "0 would stop all calls", least: 1, most: 10000, of: number},
 			"spec.connection.limits.burst":                  {reason: "0 would stop all calls", least: 1, most: 10000, of: number},
 			"spec.connection.limits.maxInFlight":            {reason: "0 would stop all calls", least: 1, most: 1000, of: number},
@@ -99,6 +100,7 @@ func serverRefusals() map[string]row {
 			"spec.access.namespaceSelector": {reason: "an empty one selects all, and should be written"},
 			"spec.connection.caBundle.name": {reason: "a reference", with: edits{"spec.connection.caBundle": map[string]any{"key": "a"}, "spec.connection.caBundle.name": "a"}},
 			"spec.credentials.clientCredentials.secretName": {reason: "a reference"},
+			"spec.canary.secretName":                        {reason: "a reference"},
 			selectors + "[0].key":                           {reason: "Kubernetes' own", with: expression},
 			selectors + "[0].operator":                      {reason: "Kubernetes' own", with: expression},
 		}),
@@ -157,6 +159,11 @@ func serverRules() map[string]rule {
 		"spec.connection.caBundle.name":                 {reason: "it could never be found", with: ca, message: "name must be the name of a ConfigMap or Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
 		"spec.connection.caBundle.key":                  {reason: "it could never be found", with: ca, message: "key must be a key of a ConfigMap or Secret: letters, digits and - _ . only", refused: badKeys, accepted: goodKeys},
 		"spec.credentials.clientCredentials.secretName": {reason: "it could never be found", message: "secretName must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.canary.secretName":                        {reason: "it could never be found", message: "secretName must be the name of a Secret: lower-case letters, digits, hyphens and dots", refused: badNames, accepted: goodNames},
+		"spec.canary.secretName own": {
+			reason: "the operator's client may manage all others, and its tokens shall prove nothing", message: "canary must be a client of its own, which may do nothing but get tokens: name another Secret than credentials.clientCredentials does",
+			refused: []any{"keycloak-operator"}, accepted: []any{"keycloak-canary"},
+		},
 		"spec.clientIDTemplate": {
 			reason:   "no namespace may make another's id",
 			message:  "clientIDTemplate must hold {namespace}, one of . _ : / right after it, and then {name}; besides them letters, digits and . _ : / -",

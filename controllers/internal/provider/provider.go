@@ -190,6 +190,17 @@ type Audience struct {
 	TokenClients []string
 	// MaxPerTokenClient is how many audiences may be mapped as Default onto one token client.
 	MaxPerTokenClient int
+	// Canary lends the mapping to a client that proves it; nil leaves as it is what was lent.
+	Canary *CanaryLoan
+}
+
+// CanaryLoan has a client at the same server carry the mapping as AudienceOnRequest would. It is no
+// drift, counts for no maximum, and is no fault of the mapping when there is no such client.
+type CanaryLoan struct {
+	// ClientID of the canary; empty for none: what was lent is taken back.
+	ClientID string
+	// Due says that a proof is about to be asked for: it is looked whether the loan still stands.
+	Due bool
 }
 
 // Observation is a registration as it was found.

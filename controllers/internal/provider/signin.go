@@ -175,33 +175,44 @@ func (t *Tokens) request(ctx context.Context) (*http.Request, []Secret, error) {
 	if t.scope != "" {
 		form.Set("scope", t.scope)
 	}
-	var basic Secret
-	secrets := []Secret{t.signIn.Secret}
-	if t.signIn.Assertion != nil {
-		assertion, err := t.signIn.Assertion(ctx)
-		if err != nil {
-			return nil, nil, &Error{Kind: KindServer, Op: "make the assertion to sign in with", Err: err}
-		}
-		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", assertion.Reveal())
-		if t.signIn.ClientID != "" {
-			form.Set("client_id", t.signIn.ClientID)
-		}
-		secrets = append(secrets, assertion)
-	} else {
-		// Form-encoded first (RFC 6749 section 2.3.1): Keycloak answers 400 to a raw percent sign.
-		pair := url.QueryEscape(t.signIn.ClientID) + ":" + url.QueryEscape(t.signIn.Secret.Reveal())
-		basic = Secret(base64.StdEncoding.EncodeToString([]byte(pair)))
-		secrets = append(secrets, basic)
+	basic, secrets, err := t.signed(ctx, form)
+	if err != nil {
+		return nil, nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, nil, &Error{Kind: KindInvalid, Op: opSignIn, Err: errors.New("the token endpoint is no URL")}
 	}
+	formHeader(req, basic)
+	return req, secrets, nil
+}
+
+// signed puts the client's proof into a form, or returns it for the header; and what must not be
+// repeated from the answer.
+func (t *Tokens) signed(ctx context.Context, form url.Values) (basic Secret, secrets []Secret, err error) {
+	secrets = []Secret{t.signIn.Secret}
+	if t.signIn.Assertion == nil {
+		// Form-encoded first (RFC 6749 section 2.3.1): Keycloak answers 400 to a raw percent sign.
+		pair := url.QueryEscape(t.signIn.ClientID) + ":" + url.QueryEscape(t.signIn.Secret.Reveal())
+		basic = Secret(base64.StdEncoding.EncodeToString([]byte(pair)))
+		return basic, append(secrets, basic), nil
+	}
+	assertion, err := t.signIn.Assertion(ctx)
+	if err != nil {
+		return "", nil, &Error{Kind: KindServer, Op: "make the assertion to sign in with", Err: err}
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", assertion.Reveal())
+	if t.signIn.ClientID != "" {
+		form.Set("client_id", t.signIn.ClientID)
+	}
+	return "", append(secrets, assertion), nil
+}
+
+func formHeader(req *http.Request, basic Secret) {
 	if basic != "" {
 		req.Header.Set("Authorization", "Basic "+basic.Reveal())
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	return req, secrets, nil
 }

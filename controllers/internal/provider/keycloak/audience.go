@@ -34,6 +34,7 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	defer s.listing.Wrote(desired.ClientID)
 	report := provider.AudienceReport{Scope: scopeName(desired.ClientID)}
 	want := s.wantedScope(desired)
+	want.lend(nil, desired.Audience.Canary)
 	found, fresh, err := s.ensureScope(ctx, desired, want, caller)
 	if err != nil {
 		return report, err
@@ -43,10 +44,15 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	} else {
 		detached, err := s.detachRemoved(ctx, found, want, caller)
 		report.Repaired = append(report.Repaired, detached...)
+		if err == nil {
+			err = s.takeBack(ctx, found, desired.Audience, caller)
+		}
 		if err != nil {
 			return report, err
 		}
+		want.lend(found, desired.Audience.Canary)
 	}
+	lent := !fresh && found.canary() == want.canary()
 	repaired, err := s.repairScope(ctx, found, want, caller)
 	report.Repaired = append(report.Repaired, repaired...)
 	if err != nil {
@@ -54,6 +60,9 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	}
 	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), caller)
 	report.Repaired = append(report.Repaired, attached...)
+	if loan := desired.Audience.Canary; err == nil && loan != nil && (!lent || loan.Due) {
+		err = s.lendTo(ctx, found, desired.Audience, caller)
+	}
 	return report, err
 }
 

@@ -151,15 +151,17 @@ func (s *Server) madeScope(ctx context.Context, want scope, doubt error) (found 
 
 // repairScope puts the scope's own members right, the intent among them.
 func (s *Server) repairScope(ctx context.Context, found *scope, want scope, caller provider.Caller) (repaired []string, err error) {
-	same := found.Name == want.Name
+	same, lent := found.Name == want.Name, found.canary() == want.canary()
 	for k, v := range want.Attributes {
-		same = same && found.Attributes[k] == v
+		same = same && (k == canaryMark || found.Attributes[k] == v)
 	}
-	if !same {
+	if !same || !lent {
 		put := scope{ID: found.ID, Name: want.Name, Description: want.Description, Protocol: protocol, Attributes: want.Attributes}
 		if err := s.putScope(ctx, caller, s.send(opPutScope, http.MethodPut, scopePath(found.ID), put)); err != nil {
 			return nil, err
 		}
+	}
+	if !same {
 		repaired = append(repaired, "client scope "+want.Name)
 	}
 	fixed, err := s.repairMapper(ctx, found, want.Mappers[0], caller)
