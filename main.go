@@ -360,6 +360,7 @@ func (s *serving) assemble(common *common, log *slog.Logger) (ctrl.Manager, func
 	if s.engine.Hints, err = controllers.Hints(mgr, common.namespace, s.hostname, now); err != nil {
 		return nil, nil, err
 	}
+	s.engine.ReadClient = controllers.ReadClient(mgr, common.namespace, now)
 	if s.engine.ClusterKeys, err = controllers.ClusterKeys(mgr); err != nil {
 		return nil, nil, err
 	}

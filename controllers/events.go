@@ -88,6 +88,30 @@ func eventRetired(r events.EventRecorder, object runtime.Object, revoked bool) {
 	r.Eventf(object, nil, corev1.EventTypeNormal, "PreviousRetired", "Retire", "The overlap is over: the credential from before the last rotation works no more.")
 }
 
+// eventAccessWithdrawn: the namespace lost access to the server, and its registration was taken out of use.
+// Do: label the namespace again, or widen access, if that was not meant.
+func eventAccessWithdrawn(r events.EventRecorder, object runtime.Object, clientID, did string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "AccessWithdrawn", "Withhold", "The namespace may not use the server any more: client %s was %s there.", clientID, did)
+}
+
+// eventAccessBack: the namespace has access again, and its registration works again.
+// Do: nothing.
+func eventAccessBack(r events.EventRecorder, object runtime.Object) {
+	r.Eventf(object, nil, corev1.EventTypeNormal, "AccessRestored", "Release", "The namespace may use the server again: its registration is in use again.")
+}
+
+// eventDriftLeft: something differs from what is declared, and spec.management is Observe.
+// Do: put it right at the server, or set spec.management to Full.
+func eventDriftLeft(r events.EventRecorder, object runtime.Object, what string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "DriftFound", "Look", "%s", upperFirst(what))
+}
+
+// eventPreviousUsed: a workload still shows the secret from before the last rotation.
+// Do: restart it, or have it read the Secret again, before the time in the message.
+func eventPreviousUsed(r events.EventRecorder, object runtime.Object, ends time.Time, secret string) {
+	r.Eventf(object, nil, corev1.EventTypeWarning, "PreviousSecretUsed", "Rotate", "A workload still shows the secret from before the last rotation, which works until %s and no longer. Have it read Secret %s again: restart it, if it reads it once at its start.", ends.UTC().Format(time.RFC3339), secret)
+}
+
 // eventHinted: the server refused this client's credentials when the webhook used them.
 // Do: nothing: the controller looks at once and repairs it, or the conditions say why it can't.
 func eventHinted(r events.EventRecorder, object runtime.Object) {

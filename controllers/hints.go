@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,12 +30,27 @@ import (
 // them, about a client: the webhook says what it learned, the controller looks.
 const (
 	hintReporter = "introspection.dev/webhook"
-	hintReason   = "CredentialsRefused"
-	// hintPause is how often a client is looked at because of hints.
-	hintPause = time.Minute
+	// The reasons, as the webhook's engine names them.
+	hintRefused      = "CredentialsRefused"
+	hintPreviousUsed = "PreviousSecretUsed"
 	// hintTimeout bounds the writing of one.
 	hintTimeout = 5 * time.Second
 )
+
+// saying is how one kind of hint is said.
+type saying struct {
+	// pause is how often it is said of a client, by all replicas together, and heard.
+	pause time.Duration
+	note  string
+}
+
+// sayings are the hints there are, by their reasons.
+func sayings() map[string]saying {
+	return map[string]saying{
+		hintRefused:      {time.Minute, "The authorization server refused the credentials of this client."},
+		hintPreviousUsed: {time.Hour, "A workload shows the secret of this client from before the last rotation."},
+	}
+}
 
 // hintWriter says hints, in the webhook's process.
 type hintWriter struct {
@@ -45,27 +61,31 @@ type hintWriter struct {
 	log       logr.Logger
 }
 
-// say writes that a server refused a client's credentials. The Event's name is
-// the client and the minute, so that replicas say it once.
-func (h *hintWriter) say(ctx context.Context, object credential.Object) {
+// say writes a hint about a client. The Event's name is the client, the reason and the time,
+// so that replicas say it once.
+func (h *hintWriter) say(ctx context.Context, object credential.Object, reason string) {
+	said, ok := sayings()[reason]
+	if !ok {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, hintTimeout)
 	defer cancel()
 	now := h.clock.Now()
 	_, err := h.events.Create(ctx, &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: h.namespace,
-			Name:      fmt.Sprintf("hint-%s-%d", object.Hash(), now.Unix()/60),
+			Name:      fmt.Sprintf("hint-%s-%s-%d", object.Hash(), strings.ToLower(reason), now.Unix()/int64(said.pause/time.Second)),
 		},
 		EventTime:           metav1.NewMicroTime(now),
 		ReportingController: hintReporter,
 		ReportingInstance:   h.instance,
 		Action:              "Introspect",
-		Reason:              hintReason,
+		Reason:              reason,
 		Regarding: corev1.ObjectReference{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: "IntrospectionClient",
 			Namespace: object.Namespace, Name: object.Name,
 		},
-		Note: "The authorization server refused the credentials of this client.",
+		Note: said.note,
 		Type: corev1.EventTypeWarning,
 	}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
@@ -76,12 +96,18 @@ func (h *hintWriter) say(ctx context.Context, object credential.Object) {
 // hintWatcher hears hints, in the controller's process.
 type hintWatcher struct {
 	events eventsclient.EventInterface
-	heard  func(ctx context.Context, client types.NamespacedName)
+	heard  func(ctx context.Context, client types.NamespacedName, reason string)
 	clock  clock.PassiveClock
 	log    logr.Logger
 
 	mu   sync.Mutex
-	last map[types.NamespacedName]time.Time
+	last map[heardHint]time.Time
+}
+
+// heardHint is what was heard of whom.
+type heardHint struct {
+	client types.NamespacedName
+	reason string
 }
 
 // Start watches until the context ends. Nothing is stored, and what was said
@@ -108,7 +134,7 @@ func (h *hintWatcher) watch(ctx context.Context, version string) (string, error)
 	}
 	w, err := h.events.Watch(ctx, metav1.ListOptions{
 		ResourceVersion: version,
-		FieldSelector:   fields.Set{"reportingController": hintReporter, "reason": hintReason}.String(),
+		FieldSelector:   fields.Set{"reportingController": hintReporter}.String(),
 		TimeoutSeconds:  new(int64(600)),
 	})
 	if err != nil {
@@ -125,24 +151,28 @@ func (h *hintWatcher) watch(ctx context.Context, version string) (string, error)
 		}
 		version = said.ResourceVersion
 		if e.Type == watch.Added { // its end, by age, is no news
-			h.hear(ctx, types.NamespacedName{Namespace: said.Regarding.Namespace, Name: said.Regarding.Name})
+			h.hear(ctx, heardHint{types.NamespacedName{Namespace: said.Regarding.Namespace, Name: said.Regarding.Name}, said.Reason})
 		}
 	}
 	return version, nil
 }
 
-func (h *hintWatcher) hear(ctx context.Context, name types.NamespacedName) {
+func (h *hintWatcher) hear(ctx context.Context, hint heardHint) {
+	all := sayings()
+	if _, known := all[hint.reason]; !known {
+		return
+	}
 	now := h.clock.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for known, at := range h.last {
-		if now.Sub(at) >= hintPause {
-			delete(h.last, known)
+	for other, at := range h.last {
+		if now.Sub(at) >= all[other.reason].pause {
+			delete(h.last, other)
 		}
 	}
-	if _, recent := h.last[name]; recent {
+	if _, recent := h.last[hint]; recent {
 		return
 	}
-	h.last[name] = now
-	h.heard(ctx, name)
+	h.last[hint] = now
+	h.heard(ctx, hint.client, hint.reason)
 }

@@ -6,12 +6,8 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
@@ -59,12 +55,8 @@ func (s *clientScope) released() bool {
 // retractRegistration deletes the registration, unless it is to be retained.
 func (s *clientScope) retractRegistration(ctx context.Context) (retain bool, err error) {
 	name := s.object.Spec.AuthorizationServerRef.Name
-	s.server = &v1alpha1.ClusterAuthorizationServer{}
-	if err := s.Get(ctx, types.NamespacedName{Name: name}, s.server); err != nil {
-		if !apierrors.IsNotFound(err) {
-			return false, fmt.Errorf("reading the server: %w", err)
-		}
-		s.server = nil
+	if err := s.findServer(ctx); err != nil {
+		return false, err
 	}
 	if s.retained() {
 		return true, nil

@@ -51,7 +51,7 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if repaired {
+	if repaired && s.published(mounted.Name) {
 		s.metrics.driftRepaired(s.server.Name, "secret")
 		eventSecretWritten(s.events, s.object, mounted.Name)
 	}
@@ -68,6 +68,12 @@ func (s *clientScope) publish(ctx context.Context) (outcome, error) {
 		s.object.Status.Credential.ExpiresAt = &at
 	}
 	return outcome{v1alpha1.ReasonSucceeded, fmt.Sprintf("Secret %s holds the credentials.", mounted.Name)}, nil
+}
+
+// published says that the Secret was there once: to make it is no repair before.
+func (s *clientScope) published(name string) bool {
+	binding := s.object.Status.Binding
+	return binding != nil && binding.Name == name
 }
 
 // mounted is the Secret that workloads mount, and the secret value in it: with

@@ -19,7 +19,7 @@ import (
 
 // register makes the registration at the server as declared.
 func (s *clientScope) register(ctx context.Context) (outcome, error) {
-	observed, err := s.session.Observe(ctx, s.desired, s)
+	observed, err := s.observe(ctx)
 	if err != nil {
 		return outcome{}, s.ofRegistration(err)
 	}
@@ -49,6 +49,9 @@ func (s *clientScope) register(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	s.tell(decision)
+	if err := s.unwithheld(ctx); err != nil {
+		return outcome{}, err
+	}
 	return s.registeredOutcome(registration.Unmanaged)
 }
 
@@ -81,6 +84,9 @@ func (s *clientScope) carryOut(ctx context.Context, decision plan.Plan, observed
 // refusedBefore says that the server refused the credentials when they were verified
 // last, and should have known them.
 func (s *clientScope) refusedBefore() bool {
+	if s.refusedNow {
+		return true
+	}
 	verified := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionVerified)
 	return verified != nil && verified.Reason == v1alpha1.ReasonNotYetAccepted && !s.settling()
 }
@@ -157,6 +163,7 @@ func (s *clientScope) settles(within time.Duration, written bool) {
 // tell says what was done to the registration.
 func (s *clientScope) tell(decision plan.Plan) {
 	switch {
+	case decision.Restores && s.record.Withheld: // we did that
 	case decision.Restores:
 		s.metrics.driftRepaired(s.server.Name, "registration")
 		eventDriftRepaired(s.events, s.object, decision.Message)
@@ -185,7 +192,7 @@ func (s *clientScope) mapAudience(ctx context.Context) (outcome, error) {
 	if s.audienceRefused != nil {
 		return outcome{}, s.audienceRefused
 	}
-	report, err := s.session.MapAudience(ctx, s.desired, s)
+	report, err := s.mapped(ctx)
 	if err != nil {
 		return outcome{}, ofProvider(err, s.server.Name)
 	}
@@ -198,6 +205,14 @@ func (s *clientScope) mapAudience(ctx context.Context) (outcome, error) {
 		}
 	}
 	return s.audienceOutcome(report), nil
+}
+
+// mapped is the mapping, which is put right unless it was seen to be so.
+func (s *clientScope) mapped(ctx context.Context) (provider.AudienceReport, error) {
+	if s.sight != nil {
+		return s.sight.Audience, nil
+	}
+	return s.session.MapAudience(ctx, s.desired, s)
 }
 
 // audienceOutcome says how tokens come to name this API.

@@ -28,21 +28,34 @@ const maxClientID = 100
 // what is desired.
 func (s *clientScope) resolve(ctx context.Context) (outcome, error) {
 	name := s.object.Spec.AuthorizationServerRef.Name
-	s.server = &v1alpha1.ClusterAuthorizationServer{}
-	if err := s.Get(ctx, types.NamespacedName{Name: name}, s.server); err != nil {
-		if apierrors.IsNotFound(err) {
-			// It may follow: objects are applied in any order, and Stalled would end a GitOps tool's wait.
-			return outcome{}, worldMustChange(time.Minute, v1alpha1.ReasonServerNotFound, "There is no ClusterAuthorizationServer %s; the client waits for it. `kubectl get casrv` lists those there are; the reference is immutable, so correct it in a new object.", name)
-		}
-		return outcome{}, fmt.Errorf("reading the server: %w", err)
+	if err := s.findServer(ctx); err != nil {
+		return outcome{}, err
+	}
+	if s.server == nil {
+		// It may follow: objects are applied in any order, and Stalled would end a GitOps tool's wait.
+		return outcome{}, worldMustChange(time.Minute, v1alpha1.ReasonServerNotFound, "There is no ClusterAuthorizationServer %s; the client waits for it. `kubectl get casrv` lists those there are; the reference is immutable, so correct it in a new object.", name)
 	}
 	if err := s.resolveAccess(ctx); err != nil {
-		return outcome{}, err
+		return outcome{}, s.withheldBy(ctx, err)
 	}
 	if err := s.resolveServer(ctx); err != nil {
 		return outcome{}, err
 	}
 	return outcome{}, s.resolveDesired()
+}
+
+// findServer reads the server that the object names; nil if there is none.
+func (s *clientScope) findServer(ctx context.Context) error {
+	server := &v1alpha1.ClusterAuthorizationServer{}
+	err := s.Get(ctx, types.NamespacedName{Name: s.object.Spec.AuthorizationServerRef.Name}, server)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading the server: %w", err)
+	}
+	s.server = server
+	return nil
 }
 
 // resolveAccess asks whether this namespace may use the server at all.

@@ -45,7 +45,9 @@ func (s *clientScope) retire(ctx context.Context) error {
 		}
 	}
 	s.record.Retire()
-	s.record.Revoked = s.object.Annotations[v1alpha1.AnnotationRevokePrevious]
+	if !s.rotationAsked() { // else what is in use now leaked too, and goes when it is replaced
+		s.record.Revoked = s.object.Annotations[v1alpha1.AnnotationRevokePrevious]
+	}
 	if err := s.store.SaveRecord(ctx, s.record); err != nil {
 		return err
 	}

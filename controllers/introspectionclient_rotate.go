@@ -87,7 +87,7 @@ func (s *clientScope) rotatesAtServer() bool {
 // rotationDue says whether it is time, and why.
 func (s *clientScope) rotationDue() (why string, due bool) {
 	now := s.clock.Now()
-	if asked := s.object.Annotations[v1alpha1.AnnotationRotate]; asked != "" && asked != s.record.Rotated {
+	if s.rotationAsked() {
 		return "the annotation " + v1alpha1.AnnotationRotate + " asks for it", true
 	}
 	if at := s.nextRotation(); !at.IsZero() && !now.Before(at) {
@@ -100,11 +100,17 @@ func (s *clientScope) rotationDue() (why string, due bool) {
 	return "", false
 }
 
+// rotationAsked says that the annotation has a value that was not acted upon.
+func (s *clientScope) rotationAsked() bool {
+	asked := s.object.Annotations[v1alpha1.AnnotationRotate]
+	return asked != "" && asked != s.record.Rotated
+}
+
 // nextRotation is when the interval has passed, less up to a tenth of it: not all clients
 // are rotated at once, and each always at the same part. It is zero if there is none.
 func (s *clientScope) nextRotation() time.Time {
 	r := s.object.Spec.Rotation
-	if r == nil || r.Interval == nil || s.record.Current == nil || s.overlapUnavailable() {
+	if r == nil || r.Interval == nil || s.record.Current == nil || s.isLeft() || s.overlapUnavailable() {
 		return time.Time{}
 	}
 	issued := s.record.Facade.IssuedAt

@@ -57,6 +57,7 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	if lost {
+		s.metrics.driftRepaired(s.server.Name, "record")
 		eventRecordLost(s.events, s.object, s.object.Status.ClientID, choosesIDs(s.can))
 	}
 	s.record = record
@@ -72,10 +73,16 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 
 // projectClient tells the webhook of the client, as soon as it has an id and a credential.
 func (s *clientScope) projectClient(ctx context.Context) error {
-	if c := s.record.Project(); c.Usable() {
-		return s.store.SaveClient(ctx, c)
+	c := s.record.Project()
+	if !c.Usable() {
+		return nil
 	}
-	return nil
+	repaired, err := s.store.RepairClient(ctx, c)
+	if repaired && err == nil && s.record.Current != nil {
+		s.metrics.driftRepaired(s.server.Name, "projection")
+		eventDriftRepaired(s.events, s.object, "what the webhook knows of this client was changed or gone; written again")
+	}
+	return err
 }
 
 // credentials are those of the record, as the server shall know them.

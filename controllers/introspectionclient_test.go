@@ -121,65 +121,6 @@ func TestSecretIsShapedAsAsked(t *testing.T) {
 	}
 }
 
-// What somebody changes is put right, and the credentials stay what they were.
-func TestDriftIsRepaired(t *testing.T) {
-	for name, tc := range map[string]struct {
-		reason string
-		spoil  func(w *world, c *v1alpha1.IntrospectionClient)
-	}{
-		"client deleted at the server": {"with the same id and secret: nobody notices", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.idp.DeleteClient(c.Status.ClientID)
-			w.hint(c)
-		}},
-		"secret changed at the server": {"ours is put back", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.idp.EditClient(c.Status.ClientID, map[string]any{"secret": "changed-by-hand"})
-			w.hint(c)
-		}},
-		"secret changed where secrets are masked": {"the refusal at introspection tells, since the server does not show it", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.idp.Mask(keycloak.MaskAlways)
-			w.idp.EditClient(c.Status.ClientID, map[string]any{"secret": "changed-by-hand"})
-			w.hint(c)
-		}},
-		"client disabled": {"enabled again", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.idp.EditClient(c.Status.ClientID, map[string]any{"enabled": false})
-			w.hint(c)
-		}},
-		"scope deleted": {"mapped again", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.idp.DeleteScope(c.Status.AudienceScope)
-			w.hint(c)
-		}},
-		"mounted Secret deleted": {"the workload's secret is in the record", func(w *world, _ *v1alpha1.IntrospectionClient) {
-			w.deleteSecret(w.tenant, "orders")
-		}},
-		"mounted Secret edited": {"all keys are ours", func(w *world, _ *v1alpha1.IntrospectionClient) {
-			s := w.secret(w.tenant, "orders")
-			s.Data["client_secret"] = []byte("edited")
-			s.Data["more"] = []byte("more")
-			w.update(s)
-		}},
-		"labels stripped": {"known by its owner reference", func(w *world, _ *v1alpha1.IntrospectionClient) {
-			s := w.secret(w.tenant, "orders")
-			s.Labels = nil
-			w.update(s)
-		}},
-		"owner reference stripped": {"as a backup tool does: known by our marks", func(w *world, _ *v1alpha1.IntrospectionClient) {
-			s := w.secret(w.tenant, "orders")
-			s.OwnerReferences = nil
-			w.update(s)
-		}},
-		"webhook's record deleted": {"a projection is made again", func(w *world, c *v1alpha1.IntrospectionClient) {
-			w.deleteSecret(w.config.WebhookNamespace, "client-"+w.record(c).Object.Hash())
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w, c := registered(t)
-			before := w.record(c)
-			tc.spoil(w, c)
-			w.eventually(tc.reason, func(ctx context.Context) error { return w.whole(ctx, c, before) })
-		})
-	}
-}
-
 // A lost record is rebuilt: workloads keep their secret, the server gets another.
 func TestALostRecordIsRebuilt(t *testing.T) {
 	w, c := registered(t)
@@ -229,7 +170,7 @@ func (w *world) whole(ctx context.Context, c *v1alpha1.IntrospectionClient, befo
 // hint says what the webhook would: the server refused this client's credentials.
 func (w *world) hint(c *v1alpha1.IntrospectionClient) {
 	w.t.Helper()
-	w.hints().say(w.t.Context(), credential.Object{Namespace: c.Namespace, Name: c.Name})
+	w.hints().say(w.t.Context(), credential.Object{Namespace: c.Namespace, Name: c.Name}, hintRefused)
 }
 
 func (w *world) hints() *hintWriter {

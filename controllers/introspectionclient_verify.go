@@ -23,6 +23,9 @@ const propagationPause = 2 * time.Second
 // verify proves the credentials by a live introspection of a token that nobody issued:
 // 200 {"active":false} is an answer to who asks.
 func (s *clientScope) verify(ctx context.Context) (outcome, error) {
+	if s.stillProved() {
+		return outcome{}, nil
+	}
 	active := s.record.InUse()
 	if !active.Known() {
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, nil, "The server registered the client and told no secret; it is asked again.")
@@ -30,6 +33,12 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	err := s.ask(ctx, active, nothing())
 	if next := s.record.Next; errors.Is(err, introspect.ErrCredentialsRefused) && s.record.Rotating() && next != nil && next.Known() {
 		active = *next // the process ended between the server's change and ours
+		err = s.ask(ctx, active, nothing())
+	}
+	if errors.Is(err, introspect.ErrCredentialsRefused) && s.mayPutBack() {
+		if err = s.putBack(ctx); err != nil {
+			return outcome{}, err
+		}
 		err = s.ask(ctx, active, nothing())
 	}
 	switch {
@@ -41,6 +50,7 @@ func (s *clientScope) verify(ctx context.Context) (outcome, error) {
 	case err != nil:
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token: %v. It is asked again.", err)
 	}
+	s.attention.provedNow(s.key())
 	s.object.Status.RegistrationAttempt = ""
 	s.seeJWTs(ctx, active)
 	if isManual(s.server) {

@@ -12,6 +12,7 @@ import (
 // controlMetrics are the control plane's own, beside controller-runtime's.
 type controlMetrics struct {
 	drift     *prometheus.CounterVec
+	left      *prometheus.CounterVec
 	hints     prometheus.Counter
 	rotations *prometheus.CounterVec
 	windows   *prometheus.GaugeVec
@@ -21,7 +22,11 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 	m := &controlMetrics{
 		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "introspection_controller_drift_repairs_total",
-			Help: "What somebody changed and the operator put right, by authorization server and by what it was: registration, audience or secret.",
+			Help: "What somebody changed and the operator put right, by authorization server and by what it was: registration, audience, secret, record or projection.",
+		}, []string{"server", "what"}),
+		left: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "introspection_controller_drift_left_total",
+			Help: "What somebody changed and the operator left as it is, since spec.management is Observe, by authorization server and by what it was: registration, audience or secret.",
 		}, []string{"server", "what"}),
 		hints: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "introspection_controller_hints_total",
@@ -36,7 +41,7 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Help: "How long, in the last rotation without an overlap, the server refused the old credential before the new one was published.",
 		}, []string{"server"}),
 	}
-	for _, c := range []prometheus.Collector{m.drift, m.hints, m.rotations, m.windows} {
+	for _, c := range []prometheus.Collector{m.drift, m.left, m.hints, m.rotations, m.windows} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -52,4 +57,8 @@ func (m *controlMetrics) rotationWindow(server string, d time.Duration) {
 
 func (m *controlMetrics) driftRepaired(server, what string) {
 	m.drift.WithLabelValues(server, what).Inc()
+}
+
+func (m *controlMetrics) driftLeft(server, what string) {
+	m.left.WithLabelValues(server, what).Inc()
 }

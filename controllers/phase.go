@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ const (
 	later
 	// act: the user; Stalled.
 	act
+	// leave: nobody, and nothing is done: the object asks to be left as it is.
+	leave
 )
 
 // halt ends a reconciliation at a phase.
@@ -54,6 +57,8 @@ type halt struct {
 	err             error
 	// unlearned says that nothing was learned about the condition.
 	unlearned bool
+	// ready is what an object that is left as it is was found to be.
+	ready bool
 }
 
 func (h *halt) Error() string {
@@ -84,6 +89,12 @@ func othersFirst(after time.Duration, reason, format string, args ...any) error 
 // tryAgain ends a reconciliation; the next comes after a growing pause.
 func tryAgain(reason string, err error, format string, args ...any) error {
 	return &halt{verdict: retry, reason: reason, message: fmt.Sprintf(format, args...), err: err}
+}
+
+// leftAlone ends a reconciliation of an object that asks for nothing to be done. An object that
+// is not Ready then is Stalled: it does not become so by itself.
+func leftAlone(ready bool, after time.Duration, reason, format string, args ...any) error {
+	return &halt{verdict: leave, reason: reason, message: fmt.Sprintf(format, args...), after: after, ready: ready}
 }
 
 // stalledPause is when a stalled object is looked at again: what stalls it may
@@ -143,6 +154,9 @@ func (s status) run(ctx context.Context, interval time.Duration, phases ...phase
 
 func (s status) halted(condition string, err error) (ctrl.Result, error) {
 	h := haltOf(err)
+	if h.verdict == leave {
+		return s.left(h)
+	}
 	value := metav1.ConditionFalse
 	if h.verdict == retry || h.unlearned {
 		value = metav1.ConditionUnknown
@@ -152,7 +166,7 @@ func (s status) halted(condition string, err error) (ctrl.Result, error) {
 	if h.verdict == act {
 		apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
 		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, h.reason, h.message)
-		return ctrl.Result{RequeueAfter: jitter(stalledPause)}, nil
+		return ctrl.Result{RequeueAfter: jitter(cmp.Or(h.after, stalledPause))}, nil
 	}
 	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
 	s.set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, h.reason, h.message)
@@ -160,6 +174,18 @@ func (s status) halted(condition string, err error) (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: jitter(h.after)}, nil
 	}
 	return ctrl.Result{}, err
+}
+
+func (s status) left(h *halt) (ctrl.Result, error) {
+	apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionReconciling)
+	if h.ready {
+		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, h.reason, h.message)
+		apimeta.RemoveStatusCondition(s.conditions, v1alpha1.ConditionStalled)
+	} else {
+		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, h.reason, h.message)
+		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, h.reason, h.message)
+	}
+	return ctrl.Result{RequeueAfter: jitter(h.after)}, nil
 }
 
 // haltOf makes a halt of any error. A conflict is news, not trouble: somebody

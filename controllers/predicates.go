@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -11,6 +12,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
@@ -99,14 +101,41 @@ func labelsChanged() predicate.Predicate {
 	}}
 }
 
-// byOthers passes what we did not write ourselves.
-func byOthers(store *credential.Store) predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool { return !store.WroteLast(e.Object) },
-		UpdateFunc: func(e event.UpdateEvent) bool { return !store.WroteLast(e.ObjectNew) },
-		DeleteFunc: func(e event.DeleteEvent) bool {
-			store.Forget(e.Object)
-			return true
-		},
+// byOthers has those looked at whose Secrets we did not write ourselves. Of a write of ours the
+// watch may tell before the call returns: that is waited for, and holds no other event up.
+func byOthers(store *credential.Store, whose func(context.Context, client.Object) requests) handler.EventHandler {
+	heard := func(ctx context.Context, now client.Object, q queue, objects ...client.Object) {
+		judge := func() {
+			if store.WroteLast(now) {
+				return
+			}
+			for _, o := range objects {
+				for _, req := range whose(ctx, o) {
+					q.Add(req)
+				}
+			}
+		}
+		under := store.UnderWay(now)
+		if under == nil {
+			judge()
+			return
+		}
+		go func() {
+			select {
+			case <-under:
+				judge()
+			case <-ctx.Done():
+			}
+		}()
 	}
+	return handler.WithLowPriorityWhenUnchanged(handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { heard(ctx, e.Object, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			heard(ctx, e.ObjectNew, q, e.ObjectOld, e.ObjectNew) // by its old labels, and by the new
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			store.Forget(e.Object)
+			heard(ctx, e.Object, q, e.Object)
+		},
+	})
 }

@@ -198,10 +198,17 @@ func TestAnAnnotationRotatesOnce(t *testing.T) {
 	if third := w.record(c); third.Facade.Secret != second.Facade.Secret {
 		t.Errorf("a second rotation began inside the overlap of the first: %s", message)
 	}
-	w.annotate(c, v1alpha1.AnnotationRevokePrevious, "1") // both at once: a leak
+	w.annotate(c, v1alpha1.AnnotationRevokePrevious, "1") // a leak: what waits to be replaced goes with it
 	w.rotated(c, "2")
-	if third := w.record(c); third.PreviousFacade == nil || third.PreviousFacade.Secret != second.Facade.Secret {
-		t.Error("the second rotation did not follow the end of the overlap, with an overlap of its own")
+	w.condition(c, v1alpha1.ConditionRotating, metav1.ConditionFalse, v1alpha1.ReasonNotRotating)
+	w.eventually("only the newest works", func(ctx context.Context) error {
+		if r := w.recordNow(ctx, c); r.Overlaps() || r.Revoked != "1" || r.Facade.Secret == second.Facade.Secret {
+			return fmt.Errorf("revoked %q, overlaps %t, replaced %t", r.Revoked, r.Overlaps(), r.Facade.Secret != second.Facade.Secret)
+		}
+		return nil
+	})
+	if p := w.projected(c); len(p.FacadeSecrets) != 1 {
+		t.Errorf("the webhook still takes %d secrets", len(p.FacadeSecrets))
 	}
 }
 

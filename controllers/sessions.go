@@ -56,7 +56,7 @@ const learnedAtOnce = 64
 
 // session is one server's.
 type session struct {
-	provider.Server
+	provider.Surveying
 
 	ca         []byte
 	http       *http.Client
@@ -146,8 +146,8 @@ func (s *sessions) start(ctx context.Context, server *v1alpha1.ClusterAuthorizat
 		return nil, userMustAct(v1alpha1.ReasonInvalidMetadata, "No session can be opened with the server: %v.", err)
 	}
 	opened := &session{
-		Server: provider.WithMetrics(registrar, settings.Dialect, s.registerer, s.clock.Now),
-		ca:     conn.ca, http: conn.http, generation: server.Generation, hash: hash,
+		Surveying: provider.WithMetrics(registrar, settings.Dialect, s.registerer, s.clock.Now),
+		ca:        conn.ca, http: conn.http, generation: server.Generation, hash: hash,
 	}
 	opened.jwts.Store(jwtsOf(server))
 	s.open[server.UID] = opened

@@ -54,7 +54,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	}
 	open := newSessions(mgr.GetAPIReader(), config, newMint(mgr.GetClient(), config.Clock))
 	store := &credential.Store{
-		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(),
+		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Watched: mgr.GetClient(),
 		SystemNamespace: config.SystemNamespace, WebhookNamespace: config.WebhookNamespace, Instance: config.Instance,
 	}
 	bundleChanged, hinted := make(chan clientEvent), make(chan clientEvent)
@@ -62,11 +62,11 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	clients := &clientReconciler{
 		Client: mgr.GetClient(), config: config, store: store, sessions: open,
 		bundle: certificates.Bundle, events: mgr.GetEventRecorder(fieldManager), metrics: metrics, clock: config.Clock,
-		statuses: newStatusWriter(mgr.GetClient()),
+		statuses: newStatusWriter(mgr.GetClient()), attention: newAttention(config.Clock),
 	}
 	hints := &hintWatcher{
 		events: kube.EventsV1().Events(config.WebhookNamespace), clock: config.Clock, log: mgr.GetLogger().WithName("hints"),
-		heard: clients.hear(hinted), last: map[types.NamespacedName]time.Time{},
+		heard: clients.hear(hinted), last: map[heardHint]time.Time{},
 	}
 	for _, register := range []func() error{
 		func() error { return certificates.register(mgr) },
@@ -113,14 +113,21 @@ func broughtSecrets(mgr manager.Manager) (cache.Cache, error) {
 }
 
 // hear sends a client that the webhook hinted at to its controller.
-func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context, types.NamespacedName) {
-	return func(ctx context.Context, name types.NamespacedName) {
+func (r *clientReconciler) hear(hinted chan<- clientEvent) func(context.Context, types.NamespacedName, string) {
+	return func(ctx context.Context, name types.NamespacedName, reason string) {
 		object := &v1alpha1.IntrospectionClient{}
 		if err := r.Get(ctx, name, object); err != nil {
 			return // deleted meanwhile, or never ours
 		}
 		r.metrics.hints.Inc()
+		if reason == hintPreviousUsed {
+			if status := object.Status.Credential; status != nil && status.PreviousExpiresAt != nil {
+				eventPreviousUsed(r.events, object, status.PreviousExpiresAt.Time, secretName(object))
+			}
+			return // there is nothing to look at: it has its end
+		}
 		eventHinted(r.events, object)
+		r.attention.hint(name)
 		select {
 		case hinted <- clientEvent{Object: object}:
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,9 +40,41 @@ func Hints(mgr manager.Manager, namespace, pod string, now clock.PassiveClock) (
 		events: kube.EventsV1().Events(namespace), namespace: namespace, instance: pod,
 		clock: now, log: mgr.GetLogger().WithName("hints"),
 	}
-	return func(ctx context.Context, ref token.Ref, _ string) {
-		w.say(ctx, credential.Object{Namespace: ref.Namespace, Name: ref.Name})
+	return func(ctx context.Context, ref token.Ref, reason string) {
+		w.say(ctx, credential.Object{Namespace: ref.Namespace, Name: ref.Name}, reason)
 	}, nil
+}
+
+// ReadClient reads the webhook's record of a client live, for an engine whose snapshot may
+// lag behind a rotation. The function is fit for engine.Options.ReadClient.
+func ReadClient(mgr manager.Manager, namespace string, now clock.PassiveClock) engine.ReadClientFunc {
+	return readClientBy(mgr.GetAPIReader(), mgr.GetClient(), namespace, now)
+}
+
+func readClientBy(live client.Reader, cached client.Client, namespace string, now clock.PassiveClock) engine.ReadClientFunc {
+	r := &snapshotReconciler{namespace: namespace, mint: newMint(cached, now)}
+	return func(ctx context.Context, ref token.Ref) (state engine.ClientState, err error) {
+		defer contain(&err)
+		object := credential.Object{Namespace: ref.Namespace, Name: ref.Name}
+		secret := &corev1.Secret{}
+		if err := live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: credential.KindClient + "-" + object.Hash()}, secret); err != nil {
+			return engine.ClientState{}, fmt.Errorf("reading the webhook's record of a client: %w", err)
+		}
+		c, err := credential.DecodeWebhookClient(secret.Data)
+		if err != nil {
+			return engine.ClientState{}, err
+		}
+		server := &corev1.Secret{}
+		name := credential.KindServer + "-" + credential.Object{Name: c.Server}.Hash()
+		if err := cached.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, server); err != nil {
+			return engine.ClientState{}, fmt.Errorf("reading the webhook's record of a server: %w", err)
+		}
+		s, err := credential.DecodeWebhookServer(server.Data)
+		if err != nil || secret.Labels[credential.LabelKind] != credential.KindClient || c.Object != object {
+			return engine.ClientState{}, errors.Join(err, errors.New("it is no record of that client"))
+		}
+		return r.clientState(c, serverState(s))
+	}
 }
 
 // SetupSnapshot registers the controller that feeds an engine, in the webhook's

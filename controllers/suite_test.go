@@ -89,6 +89,8 @@ type world struct {
 	config Config
 	tenant string
 	server string
+
+	metrics *prometheus.Registry // of the control plane that was started last
 }
 
 func newWorld(t *testing.T) *world {
@@ -163,7 +165,8 @@ func (w *world) start(wrap func(http.RoundTripper) http.RoundTripper) (stop func
 	ctx, cancel := context.WithCancel(context.Background())
 	kube := rest.CopyConfig(plane.Config())
 	config := w.config
-	config.Registerer = prometheus.NewRegistry()
+	w.metrics = prometheus.NewRegistry()
+	config.Registerer = w.metrics
 	if wrap != nil {
 		kube.Wrap(wrap)
 		config.Transport = wrap

@@ -45,7 +45,7 @@ func (r *serverReconciler) register(mgr manager.Manager) error {
 		For(&v1alpha1.ClusterAuthorizationServer{}, builder.WithPredicates(declared())).
 		Watches(&v1alpha1.IntrospectionClient{}, handler.EnqueueRequestsFromMapFunc(r.serverInDeletion), builder.WithPredicates(deletions())).
 		Watches(&corev1.Namespace{}, granting, builder.WithPredicates(labelsChanged())).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
+		WatchesMetadata(&corev1.Secret{}, byOthers(r.store, r.ofSecret)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.ofConfigMap)).
 		WatchesRawSource(source.TypedChannel(r.sessions.learned, &handler.TypedEnqueueRequestForObject[*v1alpha1.ClusterAuthorizationServer]{})).
 		WithOptions(options(4)).
@@ -129,7 +129,7 @@ func (r *clientReconciler) register(mgr manager.Manager, bundleChanged, hinted <
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) requests {
 			return r.clientsOf(ctx, client.InNamespace(o.GetName()))
 		}), builder.WithPredicates(labelsChanged())).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret), builder.WithPredicates(byOthers(r.store))).
+		WatchesMetadata(&corev1.Secret{}, byOthers(r.store, r.ofSecret)).
 		WatchesRawSource(source.TypedChannel(bundleChanged, everyone)).
 		WatchesRawSource(source.TypedChannel(hinted, one)).
 		WatchesRawSource(source.Kind(brought, secretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofBrought))).

@@ -30,7 +30,7 @@ type Engine interface {
 	// Decide answers whether a token is good for a policy; its error is a *token.Undecided.
 	Decide(ctx context.Context, req token.Request) (token.Decision, error)
 	// Authenticate finds the IntrospectionClient that shows an id and a secret.
-	Authenticate(policy token.Ref, clientID, secret string) (token.Ref, bool)
+	Authenticate(ctx context.Context, policy token.Ref, clientID, secret string) (token.Ref, bool)
 	// ServiceAccount is the account of the cluster that a token is of, if it is good for
 	// exactly this audience. An error that is a *token.Undecided says that nobody could tell.
 	ServiceAccount(ctx context.Context, t token.Token, audience string) (token.Ref, error)

@@ -53,7 +53,7 @@ func (e *engine) Decide(_ context.Context, req token.Request) (token.Decision, e
 	return token.Decision{Reason: token.ReasonInactive, Message: "The token is not active."}, nil
 }
 
-func (*engine) Authenticate(_ token.Ref, id, secret string) (token.Ref, bool) {
+func (*engine) Authenticate(_ context.Context, _ token.Ref, id, secret string) (token.Ref, bool) {
 	return token.Ref{Namespace: "shop", Name: "orders"}, id == "shop.orders" && secret == "s3cret"
 }
 

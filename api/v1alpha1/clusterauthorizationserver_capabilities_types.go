@@ -69,6 +69,12 @@ type ServerCapabilities struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	Delete string `json:"delete,omitempty"`
+	// disable says whether a registration can be put out of use and kept: Yes or
+	// No. With No, registrations of a namespace that loses access are deleted.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	Disable string `json:"disable,omitempty"`
 	// restore says whether a registration that the server lost comes back with
 	// the same client id and secret: Yes, No or Unknown. With No, the server
 	// gives it others, and workloads of clients with endpoint Server get them;

@@ -174,6 +174,18 @@ const (
 	// ReasonTooManyAudiences: a token client carries as many audiences as the server's cap.
 	// Do: audience.mode OnRequest, other token clients, or a higher access.audience.maxPerTokenClient.
 	ReasonTooManyAudiences = "TooManyAudiences"
+	// ReasonNotRegistered: spec.management is Observe, and there is no registration to look at.
+	// Do: spec.management Full, if it shall be registered.
+	ReasonNotRegistered = "NotRegistered"
+	// ReasonDriftFound: something differs from what is declared and is left so, since spec.management is Observe.
+	// Do: put right at the server what the message names, or set spec.management to Full.
+	ReasonDriftFound = "DriftFound"
+	// ReasonObserved: all that was made is as declared; spec.management is Observe.
+	// Do: nothing.
+	ReasonObserved = "Observed"
+	// ReasonSuspended: nothing is looked at, since spec.management is Suspended.
+	// Do: spec.management Full or Observe, when the work at the server is done.
+	ReasonSuspended = "Suspended"
 	// ReasonUnmanaged: the audience is not the operator's business.
 	// Do: nothing.
 	ReasonUnmanaged = "Unmanaged"

@@ -155,7 +155,29 @@ type IntrospectionClientSpec struct {
 	// +optional
 	// +default="Delete"
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// management says how much the operator does. Full: everything. Observe: it
+	// looks and tells what differs, and makes, repairs and rotates nothing.
+	// Suspended: it does not even look. Whatever it says, a namespace that loses
+	// access loses the use of its registration, and deletion is carried out as
+	// deletionPolicy says.
+	// +optional
+	// +default="Full"
+	Management Management `json:"management,omitempty"`
 }
+
+// Management is how much the operator does for a client.
+// +kubebuilder:validation:Enum=Full;Observe;Suspended
+type Management string
+
+const (
+	// ManagementFull keeps everything as declared.
+	ManagementFull Management = "Full"
+	// ManagementObserve tells what differs, and changes nothing.
+	ManagementObserve Management = "Observe"
+	// ManagementSuspended does not look.
+	ManagementSuspended Management = "Suspended"
+)
 
 // ClientAudience says how tokens come to name an API in `aud`.
 // +kubebuilder:validation:XValidation:rule="self.mode != 'Unmanaged' || !has(self.tokenClients)",message="mode Unmanaged touches no token client: leave out tokenClients, or choose another mode",fieldPath=".tokenClients"

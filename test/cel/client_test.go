@@ -28,6 +28,7 @@ spec:
   rotation: {interval: 720h, overlap: 24h}
   adoptionPolicy: Unowned
   deletionPolicy: Retain
+  management: Observe
 `
 
 // maximalManual states what a client that is registered by the operator can't.
@@ -44,6 +45,7 @@ spec:
   secret: {name: billing}
   adoptionPolicy: Never
   deletionPolicy: Delete
+  management: Full
 `
 
 const (
@@ -89,6 +91,7 @@ func clientRefusals() map[string]row {
 			"spec.audience.mode":         {reason: "three modes", values: []string{"Default", "OnRequest", "Unmanaged"}},
 			"spec.endpoint":              {reason: "two endpoints", values: []string{"Webhook", "Server"}},
 			"spec.adoptionPolicy":        {reason: "two ways", values: []string{"Never", "Unowned"}},
+			"spec.management":            {reason: "three ways", values: []string{"Full", "Observe", "Suspended"}},
 			"spec.deletionPolicy":        {reason: "two ends", values: []string{"Delete", "Retain"}},
 			"spec.secret.formats[0]":     {reason: "four formats", values: []string{"Env", "Spring", "DotNet", "Quarkus"}},
 		}),

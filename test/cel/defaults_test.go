@@ -95,6 +95,7 @@ authentication: {method: ClientSecret}
 adoptionPolicy: Never
 deletionPolicy: Delete
 endpoint: Webhook
+management: Full
 secret: {}
 `,
 		},

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
@@ -46,6 +48,9 @@ func TestNothingDiffers(t *testing.T) {
 				must(t, manifests, "diff", flag, "-f", "-")
 				if tc.ready {
 					resync(t)
+					must(t, manifests, "diff", flag, "-f", "-")
+					must(t, "", "annotate", "--overwrite", "-n", "shop", "introspectionclient/orders", v1alpha1.AnnotationRotate+"="+side)
+					eventually(t, "rotated", func(ctx context.Context) error { return overlapping(ctx, "shop", "orders") })
 					must(t, manifests, "diff", flag, "-f", "-")
 				}
 				if out := must(t, manifests, "apply", flag, "-f", "-"); side == "client" && strings.Contains(out, "configured") {
@@ -106,6 +111,20 @@ func looked(ctx context.Context, ready bool) error {
 		if observed != o.GetGeneration() || ready && !isReady {
 			return fmt.Errorf("%s %s: %v", o.GetKind(), o.GetName(), o.Object["status"])
 		}
+	}
+	return nil
+}
+
+// overlapping says what is missing: both credentials of a client work, and it is Ready all the same.
+func overlapping(ctx context.Context, namespace, name string) error {
+	c := &v1alpha1.IntrospectionClient{}
+	if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, c); err != nil {
+		return err
+	}
+	ready := apimeta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady)
+	rotating := apimeta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionRotating)
+	if !ready || rotating == nil || rotating.Reason != v1alpha1.ReasonOverlap {
+		return fmt.Errorf("ready %t, %v", ready, rotating)
 	}
 	return nil
 }

@@ -83,6 +83,9 @@ func (j *Judges) Compute(ctx context.Context, object *unstructured.Unstructured)
 		status.InProgressStatus: "Progressing", status.TerminatingStatus: "Progressing", status.FailedStatus: "Degraded", status.CurrentStatus: "Healthy",
 		status.NotFoundStatus: "", status.UnknownStatus: "", // of no object that there is
 	}[result.Status]
+	if wantArgo == "Healthy" && suspended(object) { // which the others have no word for
+		wantArgo = "Suspended"
+	}
 	wantFlux := result.Status
 	if wantFlux == status.TerminatingStatus { // which Flux's expressions do not know
 		wantFlux = status.InProgressStatus
@@ -91,6 +94,12 @@ func (j *Judges) Compute(ctx context.Context, object *unstructured.Unstructured)
 		return result.Status, fmt.Errorf("kstatus says %s, Argo CD %s, Flux %s", result.Status, argo, flux)
 	}
 	return result.Status, nil
+}
+
+// suspended says that an object asks to be left as it is.
+func suspended(object *unstructured.Unstructured) bool {
+	management, _, _ := unstructured.NestedString(object.Object, "spec", "management")
+	return management == "Suspended"
 }
 
 // Argo runs the kind's script as Argo CD does: with the object as obj, and few libraries.

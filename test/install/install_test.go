@@ -229,8 +229,21 @@ func bindTenants(t *testing.T, c *cluster) {
 			t.Fatal(err)
 		}
 	}
-	auditor := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "auditor"}, RoleRef: role("view"), Subjects: user("auditor")}
-	if _, err := c.admin.RbacV1().ClusterRoleBindings().Create(t.Context(), auditor, metav1.CreateOptions{}); err != nil {
+	// A Service Binding implementation's role aggregates whatever bears its label (Service
+	// Binding for Kubernetes 1.1).
+	binder := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "binder"},
+		AggregationRule: &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{
+			{MatchLabels: map[string]string{"servicebinding.io/controller": "true"}},
+		}},
+	}
+	if _, err := c.admin.RbacV1().ClusterRoles().Create(t.Context(), binder, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
+	}
+	for person, name := range map[string]string{"auditor": "view", "binder": "binder"} {
+		binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: person}, RoleRef: role(name), Subjects: user(person)}
+		if _, err := c.admin.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -40,6 +40,7 @@ func tenantRights(t *testing.T, c *cluster) {
 	viewer, _ := c.person(t, "view")
 	admin, _ := c.person(t, "admin")
 	auditor, _ := c.person(t, "auditor")
+	binder, _ := c.person(t, "binder")
 	eventually(t, "the roles are aggregated", func(ctx context.Context) (bool, error) {
 		edit, err := mayI(ctx, editor, "create", clients, tenantNamespace)
 		if err != nil || !edit {
@@ -49,7 +50,11 @@ func tenantRights(t *testing.T, c *cluster) {
 		if err != nil || !administer {
 			return false, err
 		}
-		return mayI(ctx, auditor, "get", servers, "")
+		audit, err := mayI(ctx, auditor, "get", servers, "")
+		if err != nil || !audit {
+			return false, err
+		}
+		return mayI(ctx, binder, "get", clients, tenantNamespace)
 	})
 
 	owner := map[string]access{
@@ -77,6 +82,13 @@ func tenantRights(t *testing.T, c *cluster) {
 			"servers": {"view in the whole cluster", servers, "", read, write},
 			"clients": {"the same", clients, "", read, write},
 			"secrets": {"view shows none", "secrets", "", "", all},
+		})
+	})
+	t.Run("service binding", func(t *testing.T) {
+		check(t, binder, map[string]access{
+			"clients":  {"to read status.binding.name, of any namespace", clients, "", read, write},
+			"policies": {"nothing is bound to one", policies, "", "", all},
+			"servers":  {"nor to one of these", servers, "", "", all},
 		})
 	})
 	t.Run("writing", func(t *testing.T) { editorWrites(t, dynamic.NewForConfigOrDie(config)) })

@@ -37,6 +37,8 @@ type Options struct {
 	CacheBytes int64
 	// Hints is told what the controller should look at; may be nil.
 	Hints HintFunc
+	// ReadClient reads a client's record, past the snapshot; nil if nobody can.
+	ReadClient ReadClientFunc
 	// Dial opens connections to a server; default introspect.New.
 	Dial DialFunc
 	// FetchKeys gives the source of a server's keys; default over HTTP.
@@ -66,6 +68,7 @@ type Engine struct {
 	metrics *metrics
 	audit   *audit
 	hints   *hinter
+	live    *live
 	budgets *budgets
 	binding *binding.Verifier
 	cluster *cluster
@@ -106,6 +109,7 @@ func New(opts Options) (*Engine, error) {
 		keyer:    keyer,
 		audit:    &audit{log: opts.Logger, every: opts.SampleAllows, fingerprint: keyer.Fingerprint},
 		hints:    newHinter(opts.Hints, opts.Clock),
+		live:     newLive(opts.ReadClient, opts.Clock),
 		budgets:  newBudgets(opts.Clock, opts.MissRate, opts.MissBurst),
 		binding:  binding.New(binding.Options{Clock: opts.Clock}),
 		cluster:  &cluster{keys: opts.ClusterKeys, clock: opts.Clock},

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,10 +116,34 @@ func (e *Engine) askNow(ctx context.Context, req *token.Request, c *course, know
 			return facts, nil
 		}
 		if !errors.Is(err, introspect.ErrCredentialsRefused) {
-			break
+			return nil, err
 		}
 	}
-	return nil, err
+	return e.askLive(ctx, req, c, known, err)
+}
+
+// askLive asks with a credential that the snapshot does not know yet, if the record has one: the
+// server refused all that it knows.
+func (e *Engine) askLive(ctx context.Context, req *token.Request, c *course, known bool, refused error) (*cache.Entry, error) {
+	a := *c.accepted
+	if a.modeOf(c.opaque) == policy.ModeLocal {
+		return nil, refused
+	}
+	state, ok := e.live.client(ctx, a.client.Ref)
+	if !ok || state.UID != a.client.UID || state.Server != a.client.Server {
+		return nil, refused
+	}
+	tried := a.client.fingerprints
+	a.client = newClient(nil, &state, a.client.server)
+	for i, fingerprint := range a.client.fingerprints {
+		if slices.Contains(tried, fingerprint) {
+			continue
+		}
+		return e.cache.Ask(ctx, e.question(&a, &inquiry{
+			token: req.Token, opaque: c.opaque, known: known, attempt: i, maxAge: c.policy.Compiled.MaxAge(),
+		}))
+	}
+	return nil, refused
 }
 
 // question is what the cache needs to know to ask.

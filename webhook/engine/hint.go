@@ -14,12 +14,18 @@ import (
 // HintCredentialsRefused says that a server refused all live credentials of a client.
 const HintCredentialsRefused = "CredentialsRefused"
 
+// HintPreviousSecretUsed says that a workload shows a secret that a rotation replaced, and that
+// will end.
+const HintPreviousSecretUsed = "PreviousSecretUsed"
+
 // HintFunc tells the controller to look at a client. A hint only: it may get lost. It
 // runs on a goroutine of its own and gives up when ctx ends.
 type HintFunc func(ctx context.Context, client token.Ref, reason string)
 
 const (
 	hintInterval = time.Minute
+	// lateInterval is how often the use of an ending secret is told, by each replica.
+	lateInterval = 30 * time.Minute
 	hintLimit    = 10 * time.Second
 	// hintsAtOnce bounds the goroutines; what is beyond is said again at the next refusal.
 	hintsAtOnce = 8

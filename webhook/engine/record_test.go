@@ -264,14 +264,14 @@ func TestAuthenticate(t *testing.T) {
 	e := newEngine(t, Options{Clock: c.Now}, state)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, ok := e.Authenticate(ref(tc.policy), tc.id, tc.secret)
+			got, ok := e.Authenticate(t.Context(), ref(tc.policy), tc.id, tc.secret)
 			if got != tc.want || ok != (tc.want != token.Ref{}) {
 				t.Errorf("%s: Authenticate(...): got %v, %t, want %v", tc.reason, got, ok, tc.want)
 			}
 		})
 	}
 	c.Advance(time.Hour)
-	if _, ok := e.Authenticate(ref("orders"), "id", "previous"); ok {
+	if _, ok := e.Authenticate(t.Context(), ref("orders"), "id", "previous"); ok {
 		t.Error("an ended overlap: the previous secret still works")
 	}
 }

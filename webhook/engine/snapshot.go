@@ -63,6 +63,9 @@ type client struct {
 	// scopes are the keys' part that every token shares: of each mode one a credential, and
 	// one for Local, which shows none.
 	scopes [policy.ModeLocalThenIntrospect + 1][]cache.Scope
+	// lateTold is when the use of an ending secret was told last, in Unix nanoseconds. It too outlives
+	// a snapshot.
+	lateTold *atomic.Int64
 	// preferred is the index of the credential that worked last. It outlives a snapshot.
 	preferred *atomic.Int32
 }
@@ -142,13 +145,16 @@ func (s *snapshot) release(next *snapshot) {
 }
 
 func newClient(old *snapshot, state *ClientState, s *server) *client {
-	c := &client{ClientState: *state, server: s, preferred: new(atomic.Int32)}
+	c := &client{ClientState: *state, server: s, preferred: new(atomic.Int32), lateTold: new(atomic.Int64)}
 	for i := range c.Credentials {
 		c.fingerprints = append(c.fingerprints, c.Credentials[i].Fingerprint())
 	}
 	if old != nil {
-		if was := old.clients[c.Ref]; was != nil && was.UID == c.UID && slices.Equal(was.fingerprints, c.fingerprints) {
-			c.preferred = was.preferred
+		if was := old.clients[c.Ref]; was != nil && was.UID == c.UID {
+			c.lateTold = was.lateTold
+			if slices.Equal(was.fingerprints, c.fingerprints) {
+				c.preferred = was.preferred
+			}
 		}
 	}
 	if s == nil {

@@ -80,6 +80,8 @@ type Record struct {
 	Rotated, Revoked string
 	// ServiceAccount says that one was made for it.
 	ServiceAccount bool
+	// Withheld says that the registration is out of use, or about to be: the namespace lost access.
+	Withheld bool
 	// RegisteredAt is when the server chose the client id; zero where it does not choose.
 	RegisteredAt time.Time
 	// SettledAt is when the whole server surely knows what was last written there.
@@ -150,6 +152,7 @@ type recordWire struct {
 	Rotated        string     `json:"rotated,omitempty"`
 	Revoked        string     `json:"revoked,omitempty"`
 	ServiceAccount bool       `json:"serviceAccount,omitempty"`
+	Withheld       bool       `json:"withheld,omitempty"`
 	RegisteredAt   time.Time  `json:"registeredAt,omitzero"`
 	SettledAt      time.Time  `json:"settledAt,omitzero"`
 	Fence          string     `json:"fence,omitempty"`
@@ -165,7 +168,7 @@ func (r *Record) encode() ([]byte, error) {
 		Current:        wireOf(r.Current), Next: wireOf(r.Next), Facade: wireOf(&r.Facade), CallerID: r.CallerID,
 		Previous: wireOf(r.Previous), NextFacade: wireOf(r.NextFacade), PreviousFacade: wireOf(r.PreviousFacade),
 		StagedAt: r.StagedAt, PreviousEnds: r.PreviousEnds, EndTold: r.EndTold, Rotated: r.Rotated, Revoked: r.Revoked,
-		ServiceAccount: r.ServiceAccount, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
+		ServiceAccount: r.ServiceAccount, Withheld: r.Withheld, RegisteredAt: r.RegisteredAt, SettledAt: r.SettledAt, Fence: r.Fence,
 	})
 }
 
@@ -189,6 +192,6 @@ func decodeRecord(data []byte) (*Record, error) {
 		Current:        w.Current.value(), Next: w.Next.value(), Facade: *w.Facade.value(), CallerID: w.CallerID,
 		Previous: w.Previous.value(), NextFacade: w.NextFacade.value(), PreviousFacade: w.PreviousFacade.value(),
 		StagedAt: w.StagedAt, PreviousEnds: w.PreviousEnds, EndTold: w.EndTold, Rotated: w.Rotated, Revoked: w.Revoked,
-		ServiceAccount: w.ServiceAccount, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
+		ServiceAccount: w.ServiceAccount, Withheld: w.Withheld, RegisteredAt: w.RegisteredAt, SettledAt: w.SettledAt, Fence: w.Fence,
 	}, nil
 }

@@ -53,6 +53,9 @@ type Store struct {
 	Reader client.Reader
 	// Writer writes.
 	Writer client.Writer
+	// Watched shows the metadata of our Secrets as a watch tells them, if set: what did not change
+	// since it was seen to be right is not read again.
+	Watched client.Reader
 	// SystemNamespace holds the records, WebhookNamespace the projections for the webhook.
 	SystemNamespace, WebhookNamespace string
 	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
@@ -91,7 +94,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if record.secret == nil {
 		secret := s.blank(s.SystemNamespace, KindRecord, record.Object)
 		secret.Data = map[string][]byte{keyRecord: data}
-		if err := s.create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
 		record.secret = secret
@@ -103,7 +106,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if equality.Semantic.DeepEqual(secret, record.secret) {
 		return nil
 	}
-	if err := s.update(ctx, secret); err != nil {
+	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
 	record.secret = secret
@@ -117,9 +120,16 @@ func (s *Store) DeleteRecord(ctx context.Context, object Object) error {
 
 // SaveClient writes the webhook's view of a client, if it is not so already.
 func (s *Store) SaveClient(ctx context.Context, c WebhookClient) error {
+	_, err := s.RepairClient(ctx, c)
+	return err
+}
+
+// RepairClient is SaveClient; it returns whether the view was not there, or others had changed it
+// since this process wrote it.
+func (s *Store) RepairClient(ctx context.Context, c WebhookClient) (repaired bool, err error) {
 	data, err := c.encode()
 	if err != nil {
-		return fmt.Errorf("encoding the webhook's record of %s: %w", c.Object, err)
+		return false, fmt.Errorf("encoding the webhook's record of %s: %w", c.Object, err)
 	}
 	return s.save(ctx, KindClient, c.Object, map[string][]byte{keyClient: data})
 }
@@ -135,7 +145,8 @@ func (s *Store) SaveServer(ctx context.Context, server WebhookServer) error {
 	if err != nil {
 		return fmt.Errorf("encoding the webhook's record of server %s: %w", server.Name, err)
 	}
-	return s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
+	_, err = s.save(ctx, KindServer, Object{Name: server.Name}, map[string][]byte{keyServer: data})
+	return err
 }
 
 // SaveServerNamespaces brings the namespaces up to date in the webhook's view of a
@@ -158,30 +169,37 @@ func (s *Store) DeleteServer(ctx context.Context, name string) error {
 	return s.remove(ctx, s.WebhookNamespace, KindServer, Object{Name: name})
 }
 
-// save writes a projection into the webhook's namespace.
-func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) error {
+// save writes a projection into the webhook's namespace. It returns whether it was not there, or others
+// had changed it since this process wrote it.
+func (s *Store) save(ctx context.Context, kind string, object Object, data map[string][]byte) (repaired bool, err error) {
 	wanted := s.blank(s.WebhookNamespace, kind, object)
 	wanted.Data = data
+	sum := sumOf(wanted)
+	if s.unchanged(ctx, wanted.Namespace, wanted.Name, sum) {
+		return false, nil
+	}
 	found, err := s.read(ctx, wanted.Namespace, wanted.Name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if found == nil {
-		if err := s.create(ctx, wanted); err != nil {
-			return fmt.Errorf("creating the webhook's record of %s: %w", object, err)
+		if err := s.create(ctx, wanted, sum); err != nil {
+			return false, fmt.Errorf("creating the webhook's record of %s: %w", object, err)
 		}
-		return nil
+		return true, nil
 	}
 	changed := found.DeepCopy()
 	s.mark(changed, kind, object)
 	changed.Data = data
 	if equality.Semantic.DeepEqual(changed, found) {
-		return nil
+		s.written.remember(found, sum)
+		return false, nil
 	}
-	if err := s.update(ctx, changed); err != nil {
-		return fmt.Errorf("updating the webhook's record of %s: %w", object, err)
+	repaired = s.written.byOthers(found)
+	if err := s.update(ctx, changed, sum); err != nil {
+		return false, fmt.Errorf("updating the webhook's record of %s: %w", object, err)
 	}
-	return nil
+	return repaired, nil
 }
 
 // read is a Secret as it is now; nil, and no error, if there is none.

@@ -33,9 +33,13 @@ type MountedSecret struct {
 }
 
 // SaveMounted writes the Secret that workloads mount, if it is not so already.
-// It returns whether it repaired one that had been changed, and ErrForeign if the
-// name is taken.
+// It returns whether it repaired one that others had changed, or had to be made, and
+// ErrForeign if the name is taken.
 func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool, err error) {
+	sum := sumOf(m)
+	if s.unchanged(ctx, m.Object.Namespace, m.Name, sum) {
+		return false, nil
+	}
 	found, err := s.read(ctx, m.Object.Namespace, m.Name)
 	if err != nil {
 		return false, err
@@ -43,10 +47,10 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	if found == nil {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.Object.Namespace, Name: m.Name}, Type: Type}
 		s.shape(secret, m)
-		if err := s.create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret, sum); err != nil {
 			return false, fmt.Errorf("creating Secret %s: %w", m.Name, err)
 		}
-		return false, nil
+		return true, nil
 	}
 	if !s.owns(found, m.Object, m.OwnerReference.UID) {
 		return false, ErrForeign
@@ -54,19 +58,38 @@ func (s *Store) SaveMounted(ctx context.Context, m MountedSecret) (repaired bool
 	changed := found.DeepCopy()
 	s.shape(changed, m)
 	if equality.Semantic.DeepEqual(changed, found) {
+		s.written.remember(found, sum)
 		return false, nil
 	}
+	repaired = !s.WroteLast(found)                  // else it is we who want it otherwise
 	if found.Immutable != nil && *found.Immutable { // somebody's; it could never be put right again
 		if err := s.Writer.Delete(ctx, found, client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}); err != nil {
 			return false, fmt.Errorf("replacing Secret %s: %w", m.Name, err)
 		}
 		changed.UID, changed.ResourceVersion, changed.Immutable = "", "", nil
-		return true, s.create(ctx, changed)
+		return true, s.create(ctx, changed, sum)
 	}
-	if err := s.update(ctx, changed); err != nil {
+	if err := s.update(ctx, changed, sum); err != nil {
 		return false, fmt.Errorf("updating Secret %s: %w", m.Name, err)
 	}
-	return true, nil
+	return repaired, nil
+}
+
+// MountedIs says whether the Secret that workloads mount is as it should be, and writes
+// nothing. It returns ErrAbsent if there is none, and ErrForeign if the name is taken.
+func (s *Store) MountedIs(ctx context.Context, m MountedSecret) (bool, error) {
+	found, err := s.read(ctx, m.Object.Namespace, m.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case found == nil:
+		return false, ErrAbsent
+	case !s.owns(found, m.Object, m.OwnerReference.UID):
+		return false, ErrForeign
+	}
+	shaped := found.DeepCopy()
+	s.shape(shaped, m)
+	return equality.Semantic.DeepEqual(shaped, found), nil
 }
 
 // ReleaseMounted ends our ownership of the Secret: deletes it, or takes our owner
@@ -84,7 +107,7 @@ func (s *Store) ReleaseMounted(ctx context.Context, object Object, uid types.UID
 		return nil
 	}
 	found.OwnerReferences = nil
-	return s.update(ctx, found)
+	return s.update(ctx, found, contentSum{})
 }
 
 // owns says whether a Secret is the object's: by its owner reference, or by our

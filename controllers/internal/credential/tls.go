@@ -32,12 +32,12 @@ func (s *Store) LoadTLS(ctx context.Context, namespace, name string) (*corev1.Se
 func (s *Store) SaveTLS(ctx context.Context, secret *corev1.Secret) error {
 	s.mark(secret, KindTLS, Object{Namespace: secret.Namespace, Name: secret.Name})
 	if secret.ResourceVersion == "" {
-		if err := s.create(ctx, secret); err != nil {
+		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating Secret %s/%s: %w", secret.Namespace, secret.Name, err)
 		}
 		return nil
 	}
-	if err := s.update(ctx, secret); err != nil {
+	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating Secret %s/%s: %w", secret.Namespace, secret.Name, err)
 	}
 	return nil

@@ -76,6 +76,8 @@ type Capabilities struct {
 	// Read says whether a registration can be read, and so drift be seen; Update whether it can
 	// be changed, and Delete whether it can be deleted.
 	Read, Update, Delete Support
+	// Disable says whether a registration can be put out of use and kept.
+	Disable Support
 	// Restore says whether a registration that was lost comes back with the same id and secret.
 	Restore Support
 	// AudienceModes are those that the operator can bring about.

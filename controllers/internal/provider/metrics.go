@@ -13,7 +13,7 @@ import (
 
 // WithMetrics counts and times what is asked of a server. Many servers share
 // one registerer, and the metrics on it.
-func WithMetrics(next Server, name string, registerer prometheus.Registerer, now func() time.Time) Server {
+func WithMetrics(next Server, name string, registerer prometheus.Registerer, now func() time.Time) Surveying {
 	return &metered{
 		next: next, name: name, now: now,
 		requests: registered(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -63,6 +63,21 @@ func (m *metered) Probe(ctx context.Context) (_ Report, err error) {
 func (m *metered) Observe(ctx context.Context, desired Desired, caller Caller) (_ Observation, err error) {
 	defer m.done("observe", m.now(), &err)
 	return m.next.Observe(ctx, desired, caller)
+}
+
+// Survey implements Surveyor; of a server that lists nothing it says nothing.
+func (m *metered) Survey(ctx context.Context, desired Desired, within time.Duration) (Sight, bool) {
+	surveyor, ok := m.next.(Surveyor)
+	if !ok {
+		return Sight{}, false
+	}
+	start := m.now()
+	sight, ok := surveyor.Survey(ctx, desired, within)
+	if ok { // else a live look follows, which is counted
+		var none error
+		m.done("survey", start, &none)
+	}
+	return sight, ok
 }
 
 // Create implements Registrar.

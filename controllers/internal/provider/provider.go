@@ -166,6 +166,9 @@ type Desired struct {
 	Audience Audience
 	// Attempt is unique to this registration of this client (RFC 7591: software_id).
 	Attempt string
+	// Disabled says that the server shall refuse the client, and keep it, where it can
+	// (Capabilities.Disable).
+	Disabled bool
 }
 
 // AudienceMode is how an audience is mapped.
@@ -211,6 +214,9 @@ type Observation struct {
 
 // DriftSecret is the name of the credential in Observation.Drift.
 const DriftSecret = "secret"
+
+// DriftEnabled is the name of Desired.Disabled in Observation.Drift.
+const DriftEnabled = "enabled"
 
 // Registration is what Create and Update return.
 type Registration struct {

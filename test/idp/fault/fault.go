@@ -72,6 +72,7 @@ type Handler struct {
 	faults []*armed
 	calls  []Call
 	onCall func(Call)
+	forget bool
 }
 
 // armed is a fault and how often it matched.
@@ -109,6 +110,13 @@ func (h *Handler) OnCall(f func(Call)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.onCall = f
+}
+
+// Forget keeps no calls from now on, nor those so far: hundreds of thousands are a lot of memory.
+func (h *Handler) Forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forget, h.calls = true, nil
 }
 
 const maxBody = 8 << 20
@@ -164,7 +172,9 @@ func (h *Handler) faultOf(c Call) *Fault {
 
 func (h *Handler) record(c Call) {
 	h.mu.Lock()
-	h.calls = append(h.calls, c)
+	if !h.forget {
+		h.calls = append(h.calls, c)
+	}
 	observer := h.onCall
 	h.mu.Unlock()
 	if observer != nil {

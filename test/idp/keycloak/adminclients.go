@@ -64,6 +64,7 @@ func (r *realm) add(rep map[string]any) *client {
 		c.rep["secret"] = rand.Text()
 	}
 	r.clients[c.id()] = c
+	r.entered(c)
 	return c
 }
 
@@ -106,14 +107,9 @@ func (c adminCall) listClients() {
 	}
 	wanted := query.Get("clientId")
 	list := []map[string]any{}
-	for _, found := range c.realm.sorted() {
-		switch {
-		case wanted == "", found.clientID() == wanted,
-			query.Get("search") == "true" && strings.Contains(strings.ToLower(found.clientID()), strings.ToLower(wanted)):
-			list = append(list, c.shown(found))
-		}
+	for _, found := range page(c.matching(wanted, query.Get("search") == "true"), query) {
+		list = append(list, c.shown(found))
 	}
-	list = page(list, query)
 	if query.Get("briefRepresentation") == "true" && wanted == "" {
 		for i := range list {
 			maps.DeleteFunc(list[i], func(member string, _ any) bool {
@@ -124,7 +120,23 @@ func (c adminCall) listClients() {
 	answerAdmin(c.w, list)
 }
 
-func page(list []map[string]any, query url.Values) []map[string]any {
+// matching are the clients of a client id, or of a part of one, or all.
+func (c adminCall) matching(wanted string, part bool) []*client {
+	switch found := c.realm.byClientID(wanted); {
+	case wanted == "":
+		return c.realm.sorted()
+	case part:
+		return slices.DeleteFunc(slices.Clone(c.realm.sorted()), func(c *client) bool {
+			return !strings.Contains(strings.ToLower(c.clientID()), strings.ToLower(wanted))
+		})
+	case found == nil:
+		return nil
+	default:
+		return []*client{found}
+	}
+}
+
+func page(list []*client, query url.Values) []*client {
 	if first, err := strconv.Atoi(query.Get("first")); err == nil {
 		list = list[min(max(first, 0), len(list)):]
 	}
@@ -227,6 +239,9 @@ func (c adminCall) updateClient() {
 	for _, member := range []string{"id", "attributes", "defaultClientScopes", "optionalClientScopes", "access"} {
 		delete(rep, member)
 	}
+	if rep["clientId"] != nil && rep["clientId"] != found.clientID() {
+		defer c.realm.renamed()
+	}
 	maps.Copy(found.rep, rep)
 	if c.realm.rotation == nil {
 		found.forgetRotation()
@@ -238,6 +253,7 @@ func (c adminCall) updateClient() {
 func (c adminCall) deleteClient() {
 	if found, ok := c.client(); ok {
 		delete(c.realm.clients, found.id())
+		c.realm.renamed()
 		c.done()
 	}
 }

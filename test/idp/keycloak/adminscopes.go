@@ -38,6 +38,7 @@ func (sc *scope) represent() map[string]any {
 
 func (r *realm) removeScope(sc *scope) {
 	r.scopes = slices.DeleteFunc(r.scopes, func(x *scope) bool { return x == sc })
+	r.rescoped()
 	for _, c := range r.clients {
 		c.drop(sc.id())
 	}
@@ -82,7 +83,7 @@ func (c adminCall) createScope() {
 			made.mappers = append(made.mappers, stored(mapper))
 		}
 	}
-	c.realm.scopes = append(c.realm.scopes, made)
+	c.realm.scoped(made)
 	c.created(made.id())
 }
 
@@ -162,6 +163,7 @@ func (c adminCall) updateScope() {
 		delete(rep, member)
 	}
 	maps.Copy(found.rep, rep)
+	c.realm.rescoped()
 	c.done()
 }
 

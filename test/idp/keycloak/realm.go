@@ -4,9 +4,7 @@
 package keycloak
 
 import (
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +14,7 @@ type realm struct {
 	name      string
 	clients   map[string]*client // by id
 	scopes    []*scope           // in the order of creation
+	index     index
 	users     map[string]*user
 	sessions  map[string]bool
 	notBefore time.Time
@@ -71,40 +70,6 @@ func (sc *scope) attribute(name string) string {
 
 // inTokenScope reports whether the scope's name is in the token's `scope`.
 func (sc *scope) inTokenScope() bool { return sc.attribute("include.in.token.scope") != "false" }
-
-func (r *realm) byClientID(clientID string) *client {
-	for _, c := range r.clients {
-		if c.clientID() == clientID {
-			return c
-		}
-	}
-	return nil
-}
-
-func (r *realm) scopeByName(name string) *scope {
-	for _, sc := range r.scopes {
-		if sc.name() == name {
-			return sc
-		}
-	}
-	return nil
-}
-
-func (r *realm) scopeByID(id string) *scope {
-	for _, sc := range r.scopes {
-		if sc.id() == id {
-			return sc
-		}
-	}
-	return nil
-}
-
-// sorted are the clients by client id, as the server lists them.
-func (r *realm) sorted() []*client {
-	return slices.SortedFunc(maps.Values(r.clients), func(a, b *client) int {
-		return strings.Compare(a.clientID(), b.clientID())
-	})
-}
 
 // ids are the ids of scopes of these names, without those that don't exist.
 func (r *realm) ids(names []string) []string {

@@ -76,7 +76,7 @@ func (r *Realm) AddClient(c Client) {
 	defer r.s.mu.Unlock()
 	for _, name := range append(slices.Clone(c.Scopes), c.OptionalScopes...) {
 		if r.r.scopeByName(name) == nil {
-			r.r.scopes = append(r.r.scopes, &scope{rep: map[string]any{
+			r.r.scoped(&scope{rep: map[string]any{
 				"id": uuid.NewString(), "name": name, "protocol": "openid-connect", "attributes": map[string]any{"include.in.token.scope": "true"},
 			}})
 		}
@@ -144,6 +144,7 @@ func (s *Server) EditClient(clientID string, members map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.Copy(s.main.must(clientID).rep, members)
+	s.main.renamed()
 }
 
 // DefineRoles gives a client roles of its own, for users to have.
@@ -174,6 +175,7 @@ func (s *Server) DeleteClient(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.main.clients, s.main.must(clientID).id())
+	s.main.renamed()
 }
 
 // DeleteScope deletes a client scope as somebody in the administration console does.
@@ -183,6 +185,31 @@ func (s *Server) DeleteScope(name string) {
 	if sc := s.main.scopeByName(name); sc != nil {
 		s.main.removeScope(sc)
 	}
+}
+
+// EditScope changes members of a client scope as somebody in the administration console does, the mappers
+// among them if there is a member protocolMappers. It panics if there is no such scope.
+func (s *Server) EditScope(name string, members map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sc := s.main.scopeByName(name)
+	if sc == nil {
+		panic(fmt.Sprintf("no client scope %q", name))
+	}
+	members = maps.Clone(members)
+	if mappers, given := members["protocolMappers"].([]map[string]any); given {
+		sc.mappers = mappers
+		delete(members, "protocolMappers")
+	}
+	maps.Copy(sc.rep, members)
+	s.main.rescoped()
+}
+
+// Detach takes a client scope off a client as somebody in the administration console does.
+func (s *Server) Detach(clientID, scope string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.main.must(clientID).drop(s.main.scopeByName(scope).id())
 }
 
 // Logout ends a user's sessions.

@@ -40,6 +40,7 @@ func rows() []row {
 		{"read", "registrations can be read, and drift be seen", func(c provider.Capabilities) string { return string(c.Read) }},
 		{"update", "registrations can be changed", func(c provider.Capabilities) string { return string(c.Update) }},
 		{"delete", "registrations can be deleted", func(c provider.Capabilities) string { return string(c.Delete) }},
+		{"disable", "registrations can be put out of use and kept; elsewhere they are deleted when access is withdrawn", func(c provider.Capabilities) string { return string(c.Disable) }},
 		{"restore", "a lost registration comes back with the same id and secret", func(c provider.Capabilities) string { return string(c.Restore) }},
 		{"audienceModes", "modes of `spec.audience` that the operator can bring about", func(c provider.Capabilities) string { return list(c.AudienceModes) }},
 		{"audienceCheck", "a token must name the asking client in `aud`", func(c provider.Capabilities) string { return string(c.AudienceCheck) }},

@@ -44,6 +44,7 @@ func (s *Server) own(ctx context.Context, op string, identity provider.Identity)
 
 // put writes a registration. If that may have been done in spite of the answer, it looks.
 func (s *Server) put(ctx context.Context, op string, r resource, credentials provider.Credentials, caller provider.Caller) (*found, error) {
+	defer s.listing.Wrote(r.Name)
 	if err := caller.Fence(ctx); err != nil {
 		return nil, err
 	}

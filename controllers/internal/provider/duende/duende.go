@@ -42,6 +42,7 @@ func capabilities() provider.Capabilities {
 		Read:             provider.Supported,
 		Update:           provider.Supported,
 		Delete:           provider.Supported,
+		Disable:          provider.Supported,
 		Restore:          provider.Supported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckIgnored,
@@ -59,6 +60,8 @@ type Server struct {
 	api    *provider.API
 	tokens *provider.Tokens
 	now    func() time.Time
+
+	listing *provider.Listing[map[string]*found]
 }
 
 var _ provider.Server = (*Server)(nil)
@@ -91,7 +94,7 @@ func New(c provider.Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		base: base, tokens: tokens, now: c.Clock,
+		base: base, tokens: tokens, now: c.Clock, listing: provider.NewListing[map[string]*found](c.Clock),
 		api: &provider.API{HTTP: c.HTTPClient, Limiter: limiter, Tokens: tokens, Read: read},
 	}, nil
 }

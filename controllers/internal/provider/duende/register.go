@@ -37,15 +37,20 @@ func (s *Server) Observe(ctx context.Context, desired provider.Desired, _ provid
 	if f == nil || err != nil {
 		return provider.Observation{}, err
 	}
-	o := provider.Observation{
-		Exists: true, RegistrationID: f.Name, Owner: f.Owner,
-		Overlap: provider.OverlapExpiring, Propagation: f.propagation(),
-	}
+	o := f.observation()
 	if provider.Owns(desired.Owner, f.Owner) {
 		r := s.wanted(desired)
 		o.Drift = r.drift(f)
 	}
 	return o, nil
+}
+
+// observation is what there is, without what differs.
+func (f *found) observation() provider.Observation {
+	return provider.Observation{
+		Exists: true, RegistrationID: f.Name, Owner: f.Owner,
+		Overlap: provider.OverlapExpiring, Propagation: f.propagation(),
+	}
 }
 
 // Create implements provider.Registrar. What is there and ours is replaced.
@@ -107,6 +112,7 @@ func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller pr
 	if err := nameable(opDelete, desired.Identity); err != nil {
 		return err
 	}
+	defer s.listing.Wrote(desired.ClientID)
 	if err := s.restore(ctx, desired, caller); err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (f *found) asItIs() resource {
 // Names of managed fields, as the endpoints call them.
 const (
 	fieldDisplayName = "display_name"
-	fieldEnabled     = "enabled"
+	fieldEnabled     = provider.DriftEnabled
 	fieldScopes      = "scopes"
 	fieldAudience    = "require_resource_indicator"
 )
@@ -78,7 +78,7 @@ const (
 // wanted is a registration as it should be now, secrets with their values.
 func (s *Server) wanted(d provider.Desired) resource {
 	r := resource{
-		Name: d.ClientID, Owner: d.Owner, DisplayName: d.DisplayName, Enabled: true,
+		Name: d.ClientID, Owner: d.Owner, DisplayName: d.DisplayName, Enabled: !d.Disabled,
 		Scopes: append([]string{}, d.Scopes...), Secrets: secrets(d.Credentials.At(s.now())),
 	}
 	if all := secrets(d.Credentials); len(all) > len(r.Secrets) {

@@ -41,6 +41,7 @@ func isAdopted(found *client, identity provider.Identity) bool {
 
 // Adopt implements provider.Adopter.
 func (s *Server) Adopt(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Registration, error) {
+	defer s.listing.Wrote(desired.ClientID)
 	found, err := s.byClientID(ctx, desired.ClientID)
 	switch {
 	case err != nil:

@@ -31,28 +31,21 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	if desired.Audience.Mode == provider.AudienceUnmanaged {
 		return provider.AudienceReport{}, nil
 	}
+	defer s.listing.Wrote(desired.ClientID)
 	report := provider.AudienceReport{Scope: scopeName(desired.ClientID)}
 	want := s.wantedScope(desired)
-	found, err := s.scopeOf(ctx, desired, want)
+	found, fresh, err := s.ensureScope(ctx, desired, want, caller)
 	if err != nil {
 		return report, err
 	}
-	if found != nil {
+	if fresh {
+		report.Repaired = append(report.Repaired, "client scope "+want.Name)
+	} else {
 		detached, err := s.detachRemoved(ctx, found, want, caller)
 		report.Repaired = append(report.Repaired, detached...)
 		if err != nil {
 			return report, err
 		}
-	}
-	fresh := found == nil
-	if fresh {
-		if found, err = s.createScope(ctx, want, caller); err != nil {
-			return report, err
-		}
-		if !provider.Owns(desired.Owner, found.owner()) {
-			return report, &provider.Error{Kind: provider.KindConflict, Op: opMakeScope, Subject: found.owner()}
-		}
-		report.Repaired = append(report.Repaired, "client scope "+want.Name)
 	}
 	repaired, err := s.repairScope(ctx, found, want, caller)
 	report.Repaired = append(report.Repaired, repaired...)
@@ -62,6 +55,23 @@ func (s *Server) MapAudience(ctx context.Context, desired provider.Desired, call
 	attached, err := s.attachAll(ctx, attachment{scopeID: found.ID, scope: want.Name, audience: desired.Audience, fresh: fresh}, want.intent(), caller)
 	report.Repaired = append(report.Repaired, attached...)
 	return report, err
+}
+
+// ensureScope finds the scope of a client, or makes it; fresh says that it made it. Of a client that
+// was made just now nobody looks for the scope first: it is made, and looked for if that is refused.
+func (s *Server) ensureScope(ctx context.Context, desired provider.Desired, want scope, caller provider.Caller) (found *scope, fresh bool, err error) {
+	if !s.recent.takeMade(desired.ClientID) {
+		if found, err = s.scopeOf(ctx, desired, want); found != nil || err != nil {
+			return found, false, err
+		}
+	}
+	if found, fresh, err = s.createScope(ctx, want, caller); err != nil {
+		return nil, false, err
+	}
+	if !provider.Owns(desired.Owner, found.owner()) {
+		return nil, false, &provider.Error{Kind: provider.KindConflict, Op: opMakeScope, Subject: found.owner()}
+	}
+	return found, fresh, nil
 }
 
 // scopeOf is the scope of a client, if it is there and ours.
@@ -150,6 +160,9 @@ func (a attachment) isAt(at *tokenClient) bool {
 // attach attaches the scope to one token client, in the way that is asked for.
 // One at a time per token client, from the count to the attachment.
 func (s *Server) attach(ctx context.Context, a attachment, caller provider.Caller) (done bool, err error) {
+	if done, err := s.attachKnown(ctx, a, caller); done || err != nil {
+		return done, err
+	}
 	if !a.fresh { // a look that finds all well waits for nobody
 		if at, err := s.tokenClient(ctx, a.to); err != nil || a.isAt(at) {
 			return false, err
@@ -183,6 +196,20 @@ func (s *Server) attach(ctx context.Context, a attachment, caller provider.Calle
 	return err == nil, err
 }
 
+// attachKnown attaches a scope that was made just now on request to a token client that was looked up a
+// moment ago: it is attached to nobody, and no cap has to be counted for.
+func (s *Server) attachKnown(ctx context.Context, a attachment, caller provider.Caller) (done bool, err error) {
+	id, ok := s.recent.tokenClient(a.to, s.now())
+	if !ok || !a.fresh || a.audience.Mode != provider.AudienceOnRequest {
+		return false, nil
+	}
+	answer, err := s.api.Write(ctx, caller, s.call("attach client scope", http.MethodPut, clientPath(id)+"/optional-client-scopes/"+url.PathEscape(a.scopeID)))
+	if absent(answer) {
+		return false, nil // it was made anew meanwhile: look it up
+	}
+	return err == nil, err
+}
+
 // audiences counts the client scopes of this product among the names.
 func audiences(scopes []string) int {
 	n := 0
@@ -213,6 +240,7 @@ func (s *Server) tokenClient(ctx context.Context, clientID string) (*tokenClient
 	}
 	for i := range found {
 		if found[i].ClientID == clientID {
+			s.recent.sawTokenClient(clientID, found[i].ID, s.now())
 			return &found[i], nil
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // Delete implements provider.Registrar. What was adopted is given back. The scope goes first, and detaches
 // itself by going; the client stays last, as what a second attempt goes by.
 func (s *Server) Delete(ctx context.Context, desired provider.Desired, caller provider.Caller) error {
+	defer s.listing.Wrote(desired.ClientID)
 	identity := desired.Identity
 	ours, err := s.registrations(ctx, identity)
 	if err != nil {

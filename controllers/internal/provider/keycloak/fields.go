@@ -39,7 +39,7 @@ func (s *Server) managed(d provider.Desired) []field {
 	return []field{
 		{"clientId", d.ClientID, func(c *client) bool { return c.ClientID == d.ClientID }},
 		{"name", name, func(c *client) bool { return c.Name == name }},
-		{"enabled", true, func(c *client) bool { return c.Enabled }},
+		{provider.DriftEnabled, !d.Disabled, func(c *client) bool { return c.Enabled != d.Disabled }},
 		{"protocol", protocol, func(c *client) bool { return c.Protocol == protocol || c.Protocol == "" }},
 		{"publicClient", false, func(c *client) bool { return !c.PublicClient }},
 		{"bearerOnly", false, func(c *client) bool { return !c.BearerOnly }},

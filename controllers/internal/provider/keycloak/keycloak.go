@@ -12,6 +12,7 @@
 package keycloak
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -45,6 +46,7 @@ func capabilities(overlap provider.Overlap, federated bool) provider.Capabilitie
 	return provider.Capabilities{
 		Methods: methods, Overlap: overlap, ClientIDs: provider.ByOperator,
 		Read: provider.Supported, Update: provider.Supported, Delete: provider.Supported,
+		Disable:       provider.Supported,
 		Restore:       provider.Supported,
 		AudienceModes: []provider.AudienceMode{provider.AudienceDefault, provider.AudienceOnRequest, provider.AudienceUnmanaged},
 		AudienceCheck: provider.CheckEnforced, ScopeCheck: provider.CheckIgnored,
@@ -71,6 +73,10 @@ type Server struct {
 	// turns serialises the mapping per token client, so that two can't pass the cap at once.
 	mu    sync.Mutex
 	turns map[string]chan struct{}
+
+	recent  recent
+	listing *provider.Listing[*listed]
+	seal    []byte // the key of hashes that stand for secrets in it
 }
 
 var _ provider.Server = (*Server)(nil)
@@ -110,6 +116,8 @@ func New(c provider.Config) (*Server, error) {
 		tokens:    tokens,
 		api:       &provider.API{HTTP: c.HTTPClient, Limiter: limiter, Tokens: tokens, Read: understand},
 		turns:     map[string]chan struct{}{},
+		listing:   provider.NewListing[*listed](c.Clock),
+		seal:      []byte(rand.Text()),
 	}, nil
 }
 

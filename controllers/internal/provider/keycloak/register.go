@@ -21,6 +21,7 @@ const maxClientID = 255
 
 // Create implements provider.Registrar.
 func (s *Server) Create(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Registration, error) {
+	defer s.listing.Wrote(desired.ClientID)
 	if err := s.sendable(opCreate, desired.Credentials); err != nil {
 		return provider.Registration{}, err
 	}
@@ -52,6 +53,9 @@ func (s *Server) post(ctx context.Context, desired provider.Desired, id string, 
 	if err != nil {
 		return provider.Registration{}, err
 	}
+	if desired.Audience.Mode != provider.AudienceUnmanaged {
+		s.recent.made(desired.ClientID)
+	}
 	if chosen := chosenID(a); chosen != "" {
 		id = chosen
 	}
@@ -81,6 +85,7 @@ func (s *Server) take(ctx context.Context, found *client, desired provider.Desir
 // Update implements provider.Registrar. An overlap goes on: a PUT leaves the rotated secret alone,
 // or names it.
 func (s *Server) Update(ctx context.Context, desired provider.Desired, observed provider.Observation, caller provider.Caller) (provider.Registration, error) {
+	defer s.listing.Wrote(desired.ClientID)
 	registration := provider.Registration{RegistrationID: observed.RegistrationID}
 	switch {
 	case !provider.Owns(desired.Owner, observed.Owner):

@@ -38,6 +38,7 @@ const (
 // beside it; nothing in the answer says whether the realm's policies let that stand, so both are
 // proved. Keys stand side by side in any realm.
 func (s *Server) Rotate(ctx context.Context, desired provider.Desired, caller provider.Caller) (provider.Rotation, error) {
+	defer s.listing.Wrote(desired.ClientID)
 	if err := s.sendable(opRotate, desired.Credentials); err != nil {
 		return provider.Rotation{}, err
 	}

@@ -106,9 +106,8 @@ func (s *Server) scopeByName(ctx context.Context, name string) (*scope, error) {
 
 // createScope creates the scope with its mapper and its intent. An answer that
 // leaves doubt is followed by a look.
-func (s *Server) createScope(ctx context.Context, want scope, caller provider.Caller) (*scope, error) {
+func (s *Server) createScope(ctx context.Context, want scope, caller provider.Caller) (found *scope, made bool, err error) {
 	ours, mapped := want.ID, want.Mappers[0].ID
-	var err error
 	// Taken, and not there: it came and went, or the ids are in use in another realm. Then the server
 	// may choose.
 	for _, id := range []string{ours, ours, ""} {
@@ -122,21 +121,21 @@ func (s *Server) createScope(ctx context.Context, want scope, caller provider.Ca
 			want.ID = chosen
 		}
 		if err == nil && want.ID != "" || err != nil && !unsure(err) {
-			return &want, err
+			return &want, err == nil, err
 		}
 		found, lookErr := s.madeScope(ctx, want, err)
 		switch {
 		case lookErr != nil:
-			return nil, lookErr
+			return nil, false, lookErr
 		case found != nil:
-			return found, nil
+			return found, false, nil
 		case err == nil:
-			return nil, a.Nonsense()
+			return nil, false, a.Nonsense()
 		case !conflicting(err):
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return nil, &provider.Error{Kind: provider.KindServer, Op: opMakeScope, Err: err}
+	return nil, false, &provider.Error{Kind: provider.KindServer, Op: opMakeScope, Err: err}
 }
 
 // madeScope looks for a scope after a doubtful answer; nil if it is not there.

@@ -48,6 +48,7 @@ func traps(t *testing.T, w *world) {
 		"rights":          {"manage-clients is missing: said before anything is tried", trapRights},
 		"credentials":     {"a wrong secret and an unknown client are our credentials, not absence", trapCredentials},
 		"key-sign-in":     {"the operator may sign in by a key (RFC 7523)", trapKeySignIn},
+		"not-adopted":     {"what the realm or the operator itself relies on is taken over by nobody, whatever else speaks for it", trapNotAdopted},
 		"no-realm":        {"a realm that does not exist is no absent client", trapNoRealm},
 		"wrong-address":   {"a wrong address of the Admin API is no absent client", trapWrongAddress},
 	} {

@@ -26,6 +26,7 @@ func capabilities() provider.Capabilities {
 		Read:             provider.Unsupported,
 		Update:           provider.Unsupported,
 		Delete:           provider.Unsupported,
+		Disable:          provider.Unsupported,
 		Restore:          provider.Unsupported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckUnknown,

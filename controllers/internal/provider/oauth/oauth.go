@@ -35,6 +35,7 @@ func atBest() provider.Capabilities {
 		Read:             provider.SupportUnknown,
 		Update:           provider.SupportUnknown,
 		Delete:           provider.SupportUnknown,
+		Disable:          provider.Unsupported, // RFC 7592 has no such thing
 		Restore:          provider.Unsupported,
 		AudienceModes:    []provider.AudienceMode{provider.AudienceUnmanaged},
 		AudienceCheck:    provider.CheckUnknown,

@@ -65,6 +65,13 @@ func observingMutants() map[string]mutant {
 			}
 			return b
 		}},
+		"leaves every client in use": {row: "disable", corrupt: func(b broken) broken {
+			b.observe = func(ctx context.Context, d provider.Desired, c provider.Caller) (provider.Observation, error) {
+				d.Disabled = false
+				return b.Server.Observe(ctx, d, c)
+			}
+			return b
+		}},
 		"calls a deletion that failed done": {row: "exactly-once-delete", corrupt: func(b broken) broken {
 			b.remove = func(ctx context.Context, d provider.Desired, c provider.Caller) error {
 				err := b.Server.Delete(ctx, d, c)

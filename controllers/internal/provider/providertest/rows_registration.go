@@ -19,6 +19,7 @@ func registrationRows() map[string]row {
 		"read-back":     {reason: "what was registered is found again without what the record knows of it", lacks: noRead, test: testReadBack, instead: saysUnread},
 		"drift-by-hand": {reason: "a change by hand is seen and put right", lacks: noUpdate, test: testDriftByHand, instead: saysUnchanged},
 		"drift":         {reason: "another wish is seen as drift, named and never valued, and put right", lacks: noUpdate, test: testDrift, instead: saysUnchanged},
+		"disable":       {reason: "it can be put out of use, which nothing undoes but the wish, and its credential works again then", lacks: noDisable, test: testDisable, instead: staysInUse},
 		"secret":        {reason: "another secret is drift, and in the end the only one", lacks: noOwnSecret, test: testSecret, instead: saysWhatItKept},
 		"recreate":      {reason: "a lost registration comes back with the same id and secret", lacks: noRestore, test: testRecreate, instead: saysAnother},
 	}
@@ -136,6 +137,43 @@ func testDriftByHand(b *bench) {
 	}
 	b.must(c, reconcile)
 	b.wantWell(c)
+	b.wantAccepted(c, c.Current(), true)
+}
+
+func noDisable(s *suite) string {
+	if s.caps.Disable != provider.Supported {
+		return "a registration can't be put out of use"
+	}
+	return ""
+}
+
+func testDisable(b *bench) {
+	c := b.created("")
+	c.Change(func(d *provider.Desired) { d.Disabled = true })
+	if diff := cmp.Diff([]string{provider.DriftEnabled}, b.observe(c).Drift); diff != "" {
+		b.t.Fatalf("drift (-want +got):\n%s", diff)
+	}
+	b.must(c, reconcile)
+	b.wantWell(c)
+	b.wantOne(c)
+	b.wantAccepted(c, c.Current(), false)
+	c.Change(func(d *provider.Desired) { d.Disabled = false })
+	if diff := cmp.Diff([]string{provider.DriftEnabled}, b.observe(c).Drift); diff != "" {
+		b.t.Fatalf("drift (-want +got):\n%s", diff)
+	}
+	b.must(c, reconcile)
+	b.wantWell(c)
+	b.wantOne(c)
+	b.wantAccepted(c, c.Current(), true)
+}
+
+// staysInUse: it does not pretend, and whoever asks deletes instead.
+func staysInUse(b *bench) {
+	c := b.created("")
+	c.Change(func(d *provider.Desired) { d.Disabled = true })
+	if drift := b.observe(c).Drift; slices.Contains(drift, provider.DriftEnabled) {
+		b.t.Errorf("drift %q, and nothing can put it right", drift)
+	}
 	b.wantAccepted(c, c.Current(), true)
 }
 

@@ -53,7 +53,7 @@ func rows() map[string]row {
 	all := map[string]row{}
 	for _, some := range []map[string]row{
 		registrationRows(), ownerRows(), adoptionRows(), deletionRows(), credentialRows(), rotationRows(), audienceRows(),
-		mappingRows(), tokenRows(), refusalRows(), callerRows(), troubleRows(), raceRows(),
+		mappingRows(), tokenRows(), refusalRows(), callerRows(), troubleRows(), raceRows(), surveyRows(),
 	} {
 		maps.Copy(all, some)
 	}

@@ -48,7 +48,7 @@ func (h *Handler) caller(r *http.Request, f *form, policy token.Ref) (proved, *p
 	// All are tried, whatever matched before: the time says nothing.
 	var who proved
 	for _, c := range shown {
-		if found, ok := h.authenticate(policy, c.id, c.secret); ok && who == (proved{}) {
+		if found, ok := h.authenticate(r.Context(), policy, c.id, c.secret); ok && who == (proved{}) {
 			who.client = found
 		}
 	}

@@ -55,7 +55,7 @@ func (e *engine) tokens() []string {
 }
 
 // Authenticate knows two clients; the second's secret has characters that encoding changes.
-func (*engine) Authenticate(_ token.Ref, id, secret string) (token.Ref, bool) {
+func (*engine) Authenticate(_ context.Context, _ token.Ref, id, secret string) (token.Ref, bool) {
 	switch {
 	case id == "shop.orders" && secret == "s3cret":
 		return token.Ref{Namespace: "shop", Name: "orders"}, true

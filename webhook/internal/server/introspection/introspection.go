@@ -30,7 +30,7 @@ type DecideFunc func(ctx context.Context, req token.Request) (token.Decision, er
 
 // AuthenticateFunc finds the IntrospectionClient that shows an id and a secret at a
 // policy's endpoint.
-type AuthenticateFunc func(policy token.Ref, clientID, secret string) (token.Ref, bool)
+type AuthenticateFunc func(ctx context.Context, policy token.Ref, clientID, secret string) (token.Ref, bool)
 
 // Options of New.
 type Options struct {
