@@ -43,7 +43,7 @@ const (
 	ConditionPublished = "Published"
 	// ConditionRotating: a credential is being replaced, or the one before it still works. It does
 	// not gate Ready.
-	// Do: nothing; after a leak the annotation introspection.dev/revoke-previous ends the overlap.
+	// Do: nothing; after a leak: docs/operations.md#end-a-leaked-secret-now.
 	ConditionRotating = "Rotating"
 	// ConditionPolicyBound: the policy at the endpoint in the Secret exists, is Compiled and names
 	// this client. It does not gate Ready.
@@ -117,7 +117,7 @@ const (
 // Reasons of an IntrospectionClient.
 const (
 	// ReasonServerNotFound: authorizationServerRef names no ClusterAuthorizationServer.
-	// Do: apply that server, it is waited for; the reference is immutable. If the object is being deleted and the server is gone for good: docs/operations.md.
+	// Do: apply that server, it is waited for; the reference is immutable. If the object is being deleted and the server is gone for good: docs/operations.md#the-authorization-server-is-gone-for-ever.
 	ReasonServerNotFound = "ServerNotFound"
 	// ReasonServerNotReady: the server is not Ready.
 	// Do: look at the server: the message repeats what it says.

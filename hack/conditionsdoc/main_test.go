@@ -72,9 +72,10 @@ func TestThePageIsTheCode(t *testing.T) {
 
 func TestEachCommentSaysWhatToDo(t *testing.T) {
 	for name, tc := range map[string]struct {
-		reason, code, wrong string
+		reason, code, means, do, wrong string
 	}{
-		"whole":        {reason: "both parts are there", code: "// ReasonX: it broke.\n// Do: mend it.\nReasonX = \"X\""},
+		"whole":        {reason: "both parts are there", code: "// ReasonX: it broke.\n// Do: mend it.\nReasonX = \"X\"", means: "it broke", do: "mend it"},
+		"references":   {reason: "what a comment refers to is named as users know it", code: "// ReasonX: as ReasonAb.\n// Do: see docs/operations.md#tasks.\nReasonX = \"X\"", means: "as `Ab`", do: "see [operations](../operations.md#tasks)"},
 		"no remedy":    {reason: "a reason that says no remedy is half", code: "// ReasonX: it broke.\nReasonX = \"X\"", wrong: `ReasonX: its comment must be`},
 		"no comment":   {reason: "nor one that says nothing", code: "ReasonX = \"X\"", wrong: `ReasonX: its comment must be`},
 		"another name": {reason: "a comment that was copied explains something else", code: "// ReasonY: it broke.\n// Do: mend it.\nReasonX = \"X\"", wrong: `ReasonX: its comment must be`},
@@ -89,7 +90,7 @@ func TestEachCommentSaysWhatToDo(t *testing.T) {
 			case tc.wrong == "" && err != nil, tc.wrong != "" && (err == nil || !strings.Contains(err.Error(), tc.wrong)):
 				t.Errorf("%s: %v", tc.reason, err)
 			case tc.wrong == "":
-				want := []group{{title: "Reasons", head: "reason", entries: []entry{{name: "X", means: "it broke", do: "mend it"}}}}
+				want := []group{{title: "Reasons", head: "reason", entries: []entry{{name: "X", means: tc.means, do: tc.do}}}}
 				if diff := cmp.Diff(want, groups, cmp.AllowUnexported(group{}, entry{})); diff != "" {
 					t.Error(diff)
 				}

@@ -122,8 +122,12 @@ func readEvents(name string) ([]entry, error) {
 	return events, errors.Join(wrong...)
 }
 
-// goName is a constant that a comment refers to; readers of the page know its value.
-var goName = regexp.MustCompile(`\b(?:Reason|Condition)([A-Z]\w+)`)
+var (
+	// goName is a constant that a comment refers to; readers of the page know its value.
+	goName = regexp.MustCompile(`\b(?:Reason|Condition)([A-Z]\w+)`)
+	// otherPage is a page that a comment sends its reader to.
+	otherPage = regexp.MustCompile(`\bdocs/([\w/]+)\.md(#[\w-]+)?`)
+)
 
 // explain takes a comment apart.
 func explain(name string, comment *ast.CommentGroup) (entry, error) {
@@ -139,11 +143,12 @@ func explain(name string, comment *ast.CommentGroup) (entry, error) {
 // cell is a text as it may stand in a table.
 func cell(s string) string {
 	s = goName.ReplaceAllString(strings.TrimSuffix(s, "."), "`$1`")
+	s = otherPage.ReplaceAllString(s, "[$1](../$1.md$2)")
 	return strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(s)
 }
 
 func parse(name string) (*ast.File, error) {
-	source, err := os.ReadFile(name)
+	source, err := os.ReadFile(filepath.Clean(name))
 	if err != nil {
 		return nil, fmt.Errorf("reading the code: %w", err)
 	}
