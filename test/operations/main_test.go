@@ -148,7 +148,7 @@ func (w *world) tools(ctx context.Context) error {
 	if err := errors.Join(
 		os.MkdirAll(bin, 0o700),
 		os.Symlink(w.old.plane.Kubectl(), filepath.Join(bin, "kubectl")),
-		os.WriteFile(filepath.Join(bin, "kcadm.sh"), []byte(wrapper), 0o700), //nolint:gosec // a program
+		os.WriteFile(filepath.Join(bin, "kcadm.sh"), []byte(wrapper), 0o700),
 	); err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (w *world) operate(c *cluster) error {
 }
 
 func (w *world) run(log string, args ...string) error {
-	out, err := os.Create(filepath.Join(w.dir, log)) //nolint:gosec // in a directory of ours
+	out, err := os.Create(filepath.Join(w.dir, log))
 	if err != nil {
 		return err
 	}

@@ -146,9 +146,9 @@ func isTrue(what string, conditions []metav1.Condition) error {
 	return nil
 }
 
-func isFalse(conditions []metav1.Condition, name string) error {
-	if c := apimeta.FindStatusCondition(conditions, name); c == nil || c.Status == metav1.ConditionTrue {
-		return fmt.Errorf("%s is not False", name)
+func notReady(conditions []metav1.Condition) error {
+	if apimeta.IsStatusConditionFalse(conditions, v1alpha1.ConditionReady) || apimeta.IsStatusConditionPresentAndEqual(conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown) {
+		return nil
 	}
-	return nil
+	return errors.New("it is Ready, or was not looked at")
 }

@@ -85,20 +85,19 @@ func TestTasks(t *testing.T) {
 
 func backUp(d *doing) {
 	d.block()
-	for what, in := range map[string]string{
-		"the server": d.file("objects.yaml"), "the client": d.file("objects.yaml"), "the policy": d.file("objects.yaml"),
-		"the record": d.file("secrets.yaml"), "the sign-in": d.file("secrets.yaml"),
+	for file, whole := range map[string][]string{
+		"objects.yaml": {"kind: ClusterAuthorizationServer\n", "kind: IntrospectionClient\n", "kind: TokenPolicy\n"},
+		"secrets.yaml": {"introspection.dev/object: shop/orders\n", "name: keycloak-operator\n"},
 	} {
-		sign := map[string]string{
-			"the server": "kind: ClusterAuthorizationServer\n", "the client": "kind: IntrospectionClient\n", "the policy": "kind: TokenPolicy\n",
-			"the record": "introspection.dev/object: shop/orders\n", "the sign-in": "name: keycloak-operator\n",
-		}[what]
-		if !strings.Contains(in, sign) {
-			d.Errorf("the backup lacks %s", what)
+		content := d.file(file)
+		for _, sign := range whole {
+			if !strings.Contains(content, sign) {
+				d.Errorf("%s lacks %s", file, sign)
+			}
 		}
 	}
-	if owner := owner(d, w.idp.Client("shop.orders")); owner != d.file("instance")+"/shop/orders" {
-		d.Errorf("registrations bear the mark %s, the backup has the instance %s", owner, d.file("instance"))
+	if mark := owner(d, w.idp.Client("shop.orders")); mark != d.file("instance")+"/shop/orders" {
+		d.Errorf("the registration bears the mark %s, the backup has the instance %s", mark, d.file("instance"))
 	}
 }
 
@@ -198,7 +197,7 @@ func stuck(d *doing) {
 		if err := w.old.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "orders"}, c); err != nil {
 			return err
 		}
-		return isFalse(c.Status.Conditions, v1alpha1.ConditionReady)
+		return notReady(c.Status.Conditions)
 	})
 	d.block()
 	if !strings.HasPrefix(d.output, v1alpha1.ReasonServerError+": ") {
@@ -219,10 +218,7 @@ func gone(d *doing) {
 		if err := w.old.Get(ctx, client.ObjectKey{Name: "corporate"}, s); err != nil {
 			return err
 		}
-		if isFalse(s.Status.Conditions, v1alpha1.ConditionReady) != nil {
-			return errors.New("it is still Ready")
-		}
-		return nil
+		return notReady(s.Status.Conditions)
 	})
 	d.block()
 	eventually(d.T, "nothing is left", w.old.empty)
