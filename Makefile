@@ -33,11 +33,12 @@ build: ## Build bin/introspection-operator.
 	CGO_ENABLED=0 go build -trimpath -o bin/introspection-operator .
 
 .PHONY: generate
-generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the API reference, the chart's README and the table of servers.
+generate: controller-gen crd-ref-docs helm-docs ## Generate deepcopy, CRDs, the API reference, the chart's README, the pages of conditions and of servers.
 	$(TOOL_BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt crd paths=./api/... output:crd:dir=config/crd/bases
 	mkdir -p docs/reference
 	$(TOOL_BIN)/crd-ref-docs --log-level=ERROR --config=hack/api-docs.yaml --source-path=api --renderer=markdown --output-path=docs/reference/api.md
 	$(TOOL_BIN)/helm-docs --log-level=warning --chart-search-root=charts
+	go run ./hack/conditionsdoc > docs/reference/conditions.md.new && mv docs/reference/conditions.md.new docs/reference/conditions.md
 	go run ./controllers/internal/provider/capabilitydoc > docs/servers/capabilities.md.new && mv docs/servers/capabilities.md.new docs/servers/capabilities.md
 
 .PHONY: fmt

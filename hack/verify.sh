@@ -35,7 +35,7 @@ ours() {
 }
 
 generated() {
-  ours 'api/*/zz_generated.*.go' config/crd/bases docs/reference/api.md docs/servers/capabilities.md charts/introspection-operator/README.md
+  ours 'api/*/zz_generated.*.go' config/crd/bases docs/reference/api.md docs/reference/conditions.md docs/servers/capabilities.md charts/introspection-operator/README.md
 }
 
 # Compared with what is there and not with the last commit, so that it also

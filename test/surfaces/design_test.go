@@ -72,11 +72,12 @@ func missing(content string, tests map[string]string) []string {
 			wrong = append(wrong, "no row with a test for "+row)
 		}
 	}
-	return append(wrong, unknown(content, tests)...)
+	return append(wrong, noSuchTests(content, tests)...)
 }
 
-// unknown are the tests that a page names and that are not there.
-func unknown(content string, tests map[string]string) (wrong []string) {
+// noSuchTests are the tests that a page names and that there are not.
+func noSuchTests(content string, tests map[string]string) []string {
+	var wrong []string
 	reference := regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9_]+)(?:/([^`]+))?`")
 	for _, found := range reference.FindAllStringSubmatch(content, -1) {
 		text := tests[found[1]]
@@ -96,7 +97,7 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, wrong := range unknown(string(content), tests) {
+		for _, wrong := range noSuchTests(string(content), tests) {
 			t.Errorf("%s: %s", name, wrong)
 		}
 		if n := strings.Count(string(content), ".Test"); n < atLeast {
@@ -124,5 +125,33 @@ func TestDesign6(t *testing.T) {
 		if broken == string(content) || len(missing(broken, tests)) != 1 {
 			t.Errorf("%s is not found: %v", name, missing(broken, tests))
 		}
+	}
+}
+
+// TestTrustNamesItsTests: the page for those who decide is short, and each of its claims has tests.
+func TestTrustNamesItsTests(t *testing.T) {
+	content, err := os.ReadFile(tree + "/docs/trust.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(content), "\n"); lines > 60 {
+		t.Errorf("it has %d lines, and was to be read", lines)
+	}
+	tests, claims := sources(t), 0
+	for line := range strings.Lines(string(content)) {
+		if columns := strings.Split(line, " | "); len(columns) == 3 && !strings.Contains(line, "shown by") {
+			if claims++; !strings.Contains(columns[2], ".Test") {
+				t.Errorf("no test shows: %s", columns[0])
+			}
+		}
+	}
+	if claims < 10 {
+		t.Errorf("%d claims: the table is read wrong", claims)
+	}
+	for _, wrong := range noSuchTests(string(content), tests) {
+		t.Error(wrong)
+	}
+	if broken := strings.Replace(string(content), "TestWriteIsFenced", "TestWriteIsFences", 1); len(noSuchTests(broken, tests)) != 1 {
+		t.Error("a test that is not is not found")
 	}
 }
