@@ -25,7 +25,9 @@ type canary struct {
 }
 
 // canaryLimits bound what canaries add to the load of a server, beside the limits of its object.
-var canaryLimits = provider.Limits{RequestsPerSecond: 20, Burst: 20, MaxInFlight: 4}
+func canaryLimits() provider.Limits {
+	return provider.Limits{RequestsPerSecond: 20, Burst: 20, MaxInFlight: 4}
+}
 
 // canary reads the canary of a server; nil without spec.canary. A Secret that can't be used is
 // no error: the platform's fault must not stop the registration of clients.
@@ -41,10 +43,10 @@ func (s *sessions) canary(ctx context.Context, server *v1alpha1.ClusterAuthoriza
 		return nil, err
 	}
 	made, err := provider.NewCanary(provider.Config{
-		Issuer: server.Spec.Issuer, Metadata: metadata, SignIn: signIn.SignIn, HTTPClient: conn.http, Clock: s.clock.Now, Limits: canaryLimits,
+		Issuer: server.Spec.Issuer, Metadata: metadata, SignIn: signIn.SignIn, HTTPClient: conn.http, Clock: s.clock.Now, Limits: canaryLimits(),
 	})
 	if err != nil {
-		return &canary{broken: fmt.Errorf("the canary can't sign in: %w", err), fingerprint: "broken"}, nil //nolint:nilerr // it is told in the server's status
+		return &canary{broken: fmt.Errorf("the canary can't sign in: %w", err), fingerprint: "broken"}, nil
 	}
 	return &canary{Canary: made, fingerprint: signIn.fingerprint}, nil
 }

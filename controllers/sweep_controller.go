@@ -136,7 +136,7 @@ func (r *sweepReconciler) comeBack(ctx context.Context, object credential.Object
 		return ctrl.Result{RequeueAfter: jitter(h.after)}, nil
 	case act:
 		return ctrl.Result{RequeueAfter: jitter(stalledPause)}, nil
-	case retry:
+	case retry, leave:
 	}
 	return ctrl.Result{}, err
 }

@@ -99,7 +99,7 @@ func (w *world) swept(o client.Object) {
 	w.t.Helper()
 	w.eventually("it is swept", func(ctx context.Context) error {
 		if err := w.kube.Get(ctx, w.leftover(o, credential.KindRecord), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
-			return fmt.Errorf("the record is there (%v)", err)
+			return fmt.Errorf("the record is there: %w", err)
 		}
 		return w.orphaned(0)
 	})
@@ -266,7 +266,7 @@ func TestSweep(t *testing.T) {
 			check: func(w *world, c *v1alpha1.IntrospectionClient) {
 				w.eventually("the webhook's view is gone", func(ctx context.Context) error {
 					if err := w.kube.Get(ctx, w.leftover(c, credential.KindClient), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
-						return fmt.Errorf("still there (%v)", err)
+						return fmt.Errorf("still there: %w", err)
 					}
 					return nil
 				})
@@ -421,7 +421,7 @@ func TestKilledAtEachCallOfASweep(t *testing.T) {
 		},
 		done: func(ctx context.Context, o client.Object) error {
 			if err := w.kube.Get(ctx, w.leftover(o, credential.KindRecord), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
-				return fmt.Errorf("the record is there (%v)", err)
+				return fmt.Errorf("the record is there: %w", err)
 			}
 			return nil
 		},

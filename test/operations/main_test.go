@@ -192,11 +192,15 @@ func (w *world) operate(c *cluster) error {
 	}
 	common := []string{"--kubeconfig=" + kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=0"}
 	return errors.Join(
-		w.run(c.name+"-controller.log", append([]string{"controller", "--allow-insecure-loopback", "--leader-elect=false",
-			"--drift-interval=1s", "--webhook-url=https://" + address[0]}, common...)...),
-		w.run(c.name+"-webhook.log", append([]string{"webhook", "--config=" + config, "--introspection-bind-address=" + address[0],
+		w.run(c.name+"-controller.log", append([]string{
+			"controller", "--allow-insecure-loopback", "--leader-elect=false",
+			"--drift-interval=1s", "--webhook-url=https://" + address[0],
+		}, common...)...),
+		w.run(c.name+"-webhook.log", append([]string{
+			"webhook", "--config=" + config, "--introspection-bind-address=" + address[0],
 			"--forward-auth-bind-address=" + address[1], "--ext-authz-bind-address=" + address[2], "--token-review-bind-address=" + address[3],
-			"--introspection-url=https://" + address[0]}, common...)...),
+			"--introspection-url=https://" + address[0],
+		}, common...)...),
 	)
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	opCanaryToken  = "get a token as the canary"
+	opCanaryToken  = "get a token as the canary" //nolint:gosec // the name of a call, for errors and metrics
 	opCanaryRevoke = "revoke a token as the canary"
 	// canaryPause is how long a canary that could not sign in is not asked again: one that is
 	// broken must not cost each client a call.

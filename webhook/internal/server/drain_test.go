@@ -59,7 +59,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		client := &http.Client{Transport: transport}
 		clients.Go(func() {
 			for load.Err() == nil {
-				if err := post(client); err != nil { //nolint:contextcheck // a request that was begun is ended
+				if err := post(client); err != nil {
 					failed <- err
 					return
 				}
