@@ -65,7 +65,7 @@ func eventTakenUp(r events.EventRecorder, object runtime.Object, clientID string
 // eventContinued: a record of an earlier object of this name was there, and goes on.
 // Do: nothing.
 func eventContinued(r events.EventRecorder, object runtime.Object) {
-	r.Eventf(object, nil, corev1.EventTypeNormal, "TakenUp", "Register", "An object of this name was here before: its registration and its credentials go on.")
+	r.Eventf(object, nil, corev1.EventTypeNormal, "Continued", "Register", "An object of this name was here before: its registration and its credentials go on.")
 }
 
 // eventDeletionHeldUp: a deletion can't be done yet, and why.

@@ -163,7 +163,7 @@ func TestTheClusterIsRestored(t *testing.T) {
 				w.strip(c)
 				w.replace(b.mounted)
 				w.create(b.object)
-			}, true, true, "TakenUp",
+			}, true, true, "Continued",
 		},
 		"not the mounted Secrets": {
 			"they are made of the records",

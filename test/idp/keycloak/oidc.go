@@ -30,10 +30,7 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) certs(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	key := s.key.PublicKey
-	s.mu.Unlock()
-	public, err := key.Bytes()
+	public, err := s.key.PublicKey.Bytes()
 	if err != nil {
 		refuseStatus(w, http.StatusInternalServerError)
 		return
