@@ -15,7 +15,7 @@ TOOL_BIN := $(CACHE)/bin
 
 # Packages tested at once. Some start a control plane or a Keycloak of their own.
 TEST_PARALLEL ?= 2
-TEST_TIMEOUT ?= 30m
+TEST_TIMEOUT ?= 55m
 # Packages to test.
 TEST ?= ./...
 # Benchmarks to run.
