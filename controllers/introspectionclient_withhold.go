@@ -36,7 +36,6 @@ func (s *clientScope) withhold(ctx context.Context, denied *halt) error {
 	if err := s.resolveServer(ctx); err != nil {
 		return s.notWithheld(denied, err)
 	}
-	s.can = s.sessions.dialect(s.server).Capabilities
 	if record.ClientID == "" && record.State == "" {
 		return denied // where the server chooses ids: deleted already, or never made
 	}
@@ -121,18 +120,14 @@ func (s *clientScope) notDeleted(err error) error {
 	return ofProvider(err, s.server.Name)
 }
 
-// release gives a registration back to its use, when access is back.
+// release enables a registration that was withheld, when access is back. It counts as withheld
+// until unwithheld takes note.
 func (s *clientScope) release(ctx context.Context) error {
-	if !s.record.Withheld {
+	if !s.record.Withheld || s.can.Disable != provider.Supported {
 		return nil
 	}
-	if s.can.Disable == provider.Supported {
-		s.desired.Disabled = false
-		if _, err := s.switchTo(ctx); err != nil {
-			return err
-		}
-	}
-	return s.unwithheld(ctx)
+	_, err := s.switchTo(ctx)
+	return err
 }
 
 // unwithheld takes note that the registration is in use again.

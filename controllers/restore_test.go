@@ -395,7 +395,7 @@ func TestDeletedWhileTheServerIsDown(t *testing.T) {
 				w.gone(c)
 				w.missed(c, credential.KindRecord)
 				stop()
-				clock.SetTime(clock.Now().Add(orphanGrace + time.Minute))
+				clock.SetTime(time.Now().Add(orphanGrace + time.Second))
 				w.start(nil)
 				w.said(w.config.SystemNamespace, "SweepHeldUp")
 				back()
