@@ -74,7 +74,7 @@ func renaming() path {
 func remapping() path {
 	return edited(func(l *life, c *v1alpha1.IntrospectionClient) {
 		c.Spec.Audience = v1alpha1.ClientAudience{Mode: v1alpha1.AudienceOnRequest}
-		if l.n%4 >= 2 {
+		if l.n%2 == 0 {
 			c.Spec.Audience.Mode = v1alpha1.AudienceDefault
 		}
 	})
@@ -84,7 +84,7 @@ func remapping() path {
 func narrowing() path {
 	return edited(func(l *life, c *v1alpha1.IntrospectionClient) {
 		c.Spec.Audience.TokenClients = []string{"mobile"}
-		if l.n%4 >= 2 {
+		if l.n%2 == 0 {
 			c.Spec.Audience.TokenClients = []string{tokenClient, "mobile"}
 		}
 	})
@@ -93,7 +93,7 @@ func narrowing() path {
 func rescoping() path {
 	return edited(func(l *life, c *v1alpha1.IntrospectionClient) {
 		c.Spec.Scopes = []string{ordersScope, "orders.write"}
-		if l.n%4 >= 2 {
+		if l.n%2 == 0 {
 			c.Spec.Scopes = []string{ordersScope}
 		}
 	})

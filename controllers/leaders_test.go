@@ -105,14 +105,15 @@ func TestTwoLeaders(t *testing.T) {
 		begins func(*life)
 		pauses func(*http.Request) bool
 		goesOn func(*life)
+		breaks bool // what is published, until the next look
 	}{
-		"keycloak, an old secret is put":     {"the server has a secret of two rotations ago", keycloakSite(nil), true, rotate, toServer(http.MethodPut), again},
-		"duende, an old secret is put":       {"the server has a secret of two rotations ago", duendeSite, true, rotate, toServer(http.MethodPut), again},
-		"keycloak, created twice":            {"it is there already", keycloakSite(nil), false, func(l *life) { l.create(l.o) }, toServer(http.MethodPost), func(l *life) { l.world.ready(l.o) }},
-		"duende, created twice":              {"it is there already", duendeSite, false, func(l *life) { l.create(l.o) }, toServer(http.MethodPut), func(l *life) { l.world.ready(l.o) }},
-		"keycloak, the next one is deleted":  {"its id is that of the one before", keycloakSite(nil), true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew},
-		"duende, the next one is deleted":    {"its name is that of the one before", duendeSite, true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew},
-		"keycloak, an old secret is mounted": {"its resourceVersion is of before", keycloakSite(nil), true, rotate, toMounted, again},
+		"keycloak, an old secret is put":     {"the server has a secret of two rotations ago", keycloakSite(nil), true, rotate, toServer(http.MethodPut), again, true},
+		"duende, an old secret is put":       {"the server has a secret of two rotations ago", duendeSite, true, rotate, toServer(http.MethodPut), again, false},
+		"keycloak, created twice":            {"it is there already", keycloakSite(nil), false, func(l *life) { l.create(l.o) }, toServer(http.MethodPost), func(l *life) { l.world.ready(l.o) }, false},
+		"duende, created twice":              {"it is there already", duendeSite, false, func(l *life) { l.create(l.o) }, toServer(http.MethodPut), func(l *life) { l.world.ready(l.o) }, false},
+		"keycloak, its mapping is deleted":   {"the scope of the one before has its name; what is published works on", keycloakSite(nil), true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew, false},
+		"duende, the next one is deleted":    {"its name is that of the one before", duendeSite, true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew, true},
+		"keycloak, an old secret is mounted": {"its resourceVersion is of before", keycloakSite(nil), true, rotate, toMounted, again, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := tc.at(t)
@@ -138,7 +139,12 @@ func TestTwoLeaders(t *testing.T) {
 			s.start(nil)
 			tc.goesOn(l)
 			status, err := p.slip()
-			t.Logf("what slipped in was answered with %d (%v)", status, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if broken := s.works(l.o); (broken != nil) != tc.breaks {
+				t.Errorf("%s: it was answered with %d, and then: %v", tc.reason, status, broken)
+			}
 			s.heals(l)
 		})
 	}
