@@ -94,6 +94,13 @@ func (k *killer) count(r *http.Request) (dead, last bool) {
 	return false, k.seen == k.at
 }
 
+// calls is how many were counted.
+func (k *killer) calls() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.seen
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -104,6 +111,8 @@ type story struct {
 	between func(n int) client.Object
 	// prepare sets the stage, with no process running.
 	prepare func(client.Object)
+	// dead, if set, says whether all is as it may be while no process runs, and name the call that was the last.
+	dead func(o client.Object, name string)
 	// done says whether the story has ended well, and check whether all is as it should be then.
 	done  func(context.Context, client.Object) error
 	check func(client.Object)
@@ -127,9 +136,13 @@ func (w *world) lives(what string, s story) (points int) {
 			if finished {
 				s.check(o)
 				w.t.Attr("killed-at-points", strconv.Itoa(points))
+				w.t.Logf("%s: killed at %d points", what, points)
 				return points
 			}
 			points++
+			if s.dead != nil {
+				s.dead(o, k.name)
+			}
 			second = w.start(nil)
 			w.eventually(fmt.Sprintf("%s, killed at call %d (%s, after it: %t)", what, n, k.name, after), func(ctx context.Context) error { return s.done(ctx, o) })
 			s.check(o)
@@ -143,6 +156,7 @@ func (w *world) lives(what string, s story) (points int) {
 func (w *world) killedOrDone(k *killer, o client.Object, done func(context.Context, client.Object) error) (finished bool) {
 	w.t.Helper()
 	limit := time.After(patience)
+	settled := -1 // what was seen when it was done: what is done may have calls to come
 	for {
 		select {
 		case <-k.killed:
@@ -150,9 +164,14 @@ func (w *world) killedOrDone(k *killer, o client.Object, done func(context.Conte
 		case <-limit:
 			w.t.Fatalf("neither killed nor done: %v", done(w.t.Context(), o))
 		case <-time.After(20 * time.Millisecond):
-			if done(w.t.Context(), o) == nil {
+			seen := k.calls()
+			if done(w.t.Context(), o) != nil {
+				seen = -1
+			}
+			if seen >= 0 && seen == settled {
 				return true
 			}
+			settled = seen
 		}
 	}
 }
