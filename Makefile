@@ -66,6 +66,10 @@ test-e2e: ## Run the demo as a test, on each server: each step is checked.
 	  $(MAKE) --no-print-directory demo SERVER=$$server ONESHOT=1 || failed+=" $$server"; \
 	done; [[ -z "$$failed" ]] || { echo "failed on:$$failed" >&2; exit 1; }
 
+.PHONY: crash
+crash: envtest build ## Kill the control plane before and after each of its calls, reads too (an hour; make test kills at each write).
+	KILL=all go test -json -timeout 3h -run 'Killed' ./controllers | go run ./hack/testcount
+
 .PHONY: bench
 bench: envtest keycloak build ## Run the benchmarks. BENCH=ForwardAuth for some of them.
 	go test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout $(TEST_TIMEOUT) ./test/bench/...

@@ -204,6 +204,7 @@ func (s *site) walk(name string, p path, dies string) (points int) {
 	foreign := s.foreign()
 	l := &life{site: s}
 	return s.lives(name, story{
+		run: s.begin, every: s.every,
 		between: func(n int) client.Object { return s.next(l, p, n) },
 		prepare: func(o client.Object) {
 			if p.begin == nil {
@@ -227,6 +228,9 @@ func (s *site) walk(name string, p path, dies string) (points int) {
 			err := s.isReady(ctx, o)
 			if err == nil && p.ended != nil {
 				err = p.ended(ctx, l)
+			}
+			if err == nil {
+				err = s.isProjected(ctx, l.o)
 			}
 			return err
 		},

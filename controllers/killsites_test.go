@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,12 +13,14 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/provider"
 	"github.com/introspection-dev/introspection-operator/test/idp/duende"
+	"github.com/introspection-dev/introspection-operator/test/idp/fault"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 	"github.com/introspection-dev/introspection-operator/test/idp/oauth"
 	"github.com/introspection-dev/introspection-operator/webhook/introspect"
@@ -42,11 +45,17 @@ type site struct {
 	// edit changes what the operator keeps, and edited says whether that still stands.
 	edit   func(clientID string)
 	edited func(clientID string) bool
+	// inject lets calls to the server go wrong.
+	inject func(fault.Fault) (remove func())
+	// begin and every are a story's run and every.
+	begin func(*killer) (stop func())
+	every int
 }
 
 // keycloakSite rotates by a client policy, or has one secret at a time.
 func keycloakSite(policy *keycloak.Rotation) func(*testing.T) *site {
 	return func(t *testing.T) *site {
+		t.Helper()
 		w := newWorld(t)
 		w.idp.SetRotation(policy)
 		s := &site{
@@ -70,6 +79,7 @@ func keycloakSite(policy *keycloak.Rotation) func(*testing.T) *site {
 				c := w.idp.Client(id)
 				return c["name"] == "by hand" || c["directAccessGrantsEnabled"] == true
 			},
+			inject: w.idp.Inject,
 		}
 		s.registered = func() (ids []string) {
 			for _, id := range s.made {
@@ -84,6 +94,7 @@ func keycloakSite(policy *keycloak.Rotation) func(*testing.T) *site {
 }
 
 func duendeSite(t *testing.T) *site {
+	t.Helper()
 	w := newWorld(t)
 	idp, server := w.duendeServer(duende.Recorded())
 	server.Spec.Access.Scopes = []string{ordersScope, "orders.write"}
@@ -103,11 +114,13 @@ func duendeSite(t *testing.T) *site {
 			r, _ := idp.Resource(id)
 			return r.DisplayName != nil && *r.DisplayName == "by hand"
 		},
+		inject: idp.Inject,
 	}
 }
 
 func oauthSite(o oauth.Options) func(*testing.T) *site {
 	return func(t *testing.T) *site {
+		t.Helper()
 		w := newWorld(t)
 		idp, server := w.oauthServer(o)
 		s := &site{
@@ -118,6 +131,7 @@ func oauthSite(o oauth.Options) func(*testing.T) *site {
 				idp.Change(id, func(m map[string]any) { m["client_name"] = "by hand" })
 			},
 			edited: func(id string) bool { return idp.Metadata(id)["client_name"] == "by hand" },
+			inject: idp.Inject,
 		}
 		if o.NoManagement {
 			server.Spec.Access.Retain = v1alpha1.Allowed
@@ -144,8 +158,8 @@ func (s *site) one(c *v1alpha1.IntrospectionClient) {
 	if record.RegistrationID != c.Status.RegistrationID {
 		s.t.Errorf("the record says registration %s, the status %s", record.RegistrationID, c.Status.RegistrationID)
 	}
-	if p := s.projected(c); !reflect.DeepEqual(p, record.Project()) {
-		s.t.Error("the webhook's record is not the record's projection")
+	if err := s.isProjected(s.t.Context(), c); err != nil {
+		s.t.Error(err)
 	}
 	if err := s.takes(record.Proof(*record.Current)); err != nil {
 		s.t.Errorf("the server refuses the credential in use: %v", err)
@@ -153,6 +167,23 @@ func (s *site) one(c *v1alpha1.IntrospectionClient) {
 	if err := s.works(c); err != nil {
 		s.t.Error(err)
 	}
+}
+
+// isProjected says whether the webhook knows what the record says.
+func (s *site) isProjected(ctx context.Context, c *v1alpha1.IntrospectionClient) error {
+	hash := credential.Object{Namespace: c.Namespace, Name: c.Name}.Hash()
+	secret := &corev1.Secret{}
+	if err := s.kube.Get(ctx, client.ObjectKey{Namespace: s.config.WebhookNamespace, Name: "client-" + hash}, secret); err != nil {
+		return err
+	}
+	p, err := credential.DecodeWebhookClient(secret.Data)
+	if err != nil {
+		return err
+	}
+	if r := s.recordNow(ctx, c); r == nil || !reflect.DeepEqual(p, r.Project()) {
+		return errors.New("the webhook's record is not the record's projection")
+	}
+	return nil
 }
 
 // works says why what is published does not: the webhook must know what the workload
@@ -202,6 +233,7 @@ func (s *site) takes(held credential.ServerCredential) error {
 // retaining is a site where registrations may outlive their objects.
 func retaining(at func(*testing.T) *site) func(*testing.T) *site {
 	return func(t *testing.T) *site {
+		t.Helper()
 		s := at(t)
 		s.server.Spec.Access.Retain = v1alpha1.Allowed
 		return s

@@ -72,14 +72,14 @@ func (p *pause) hold(next http.RoundTripper, r *http.Request) (bool, error) {
 // toServer says that a call goes to the authorization server's administration.
 func toServer(method string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
-		return r.Method == method && !strings.Contains(plane.Config().Host, r.URL.Host) &&
+		return r.Method == method && !toPlane(r) &&
 			(strings.Contains(r.URL.Path, "/admin/") || strings.Contains(r.URL.Path, "/introspection-resources"))
 	}
 }
 
 // toMounted says that a call writes the Secret of the workload.
 func toMounted(r *http.Request) bool {
-	return r.Method == http.MethodPut && strings.Contains(plane.Config().Host, r.URL.Host) && strings.HasSuffix(r.URL.Path, "/secrets/orders")
+	return r.Method == http.MethodPut && toPlane(r) && strings.HasSuffix(r.URL.Path, "/secrets/orders")
 }
 
 // Two leaders: what the old one slips in is healed at the next look, and there is one
@@ -109,8 +109,8 @@ func TestTwoLeaders(t *testing.T) {
 	}{
 		"keycloak, an old secret is put":     {"the server has a secret of two rotations ago", keycloakSite(nil), true, rotate, toServer(http.MethodPut), again, true},
 		"duende, an old secret is put":       {"the server has a secret of two rotations ago", duendeSite, true, rotate, toServer(http.MethodPut), again, false},
-		"keycloak, created twice":            {"it is there already", keycloakSite(nil), false, func(l *life) { l.create(l.o) }, toServer(http.MethodPost), func(l *life) { l.world.ready(l.o) }, false},
-		"duende, created twice":              {"it is there already", duendeSite, false, func(l *life) { l.create(l.o) }, toServer(http.MethodPut), func(l *life) { l.world.ready(l.o) }, false},
+		"keycloak, created twice":            {"it is there already", keycloakSite(nil), false, func(l *life) { l.create(l.o) }, toServer(http.MethodPost), func(l *life) { l.ready(l.o) }, false},
+		"duende, created twice":              {"it is there already", duendeSite, false, func(l *life) { l.create(l.o) }, toServer(http.MethodPut), func(l *life) { l.ready(l.o) }, false},
 		"keycloak, its mapping is deleted":   {"the scope of the one before has its name; what is published works on", keycloakSite(nil), true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew, false},
 		"duende, the next one is deleted":    {"its name is that of the one before", duendeSite, true, func(l *life) { l.delete(l.o) }, toServer(http.MethodDelete), anew, true},
 		"keycloak, an old secret is mounted": {"its resourceVersion is of before", keycloakSite(nil), true, rotate, toMounted, again, false},
