@@ -180,7 +180,7 @@ func TestKilledAtEachCallOfAnAdoption(t *testing.T) {
 			w.untouched(foreign)
 		},
 	})
-	if points < 12 {
+	if points < 8 {
 		t.Errorf("killed at %d points only: the harness does not see the calls", points)
 	}
 }
@@ -215,7 +215,7 @@ func TestKilledAtEachCallOfAGivingBack(t *testing.T) {
 			w.untouched(foreign)
 		},
 	})
-	if points < 6 {
+	if points < 4 {
 		t.Errorf("killed at %d points only: the harness does not see the calls", points)
 	}
 }

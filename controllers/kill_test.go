@@ -248,7 +248,7 @@ func TestKilledAtEachCallOfACreation(t *testing.T) {
 			w.untouched(foreign)
 		},
 	})
-	if points < 12 {
+	if points < 8 {
 		t.Errorf("killed at %d points only: the harness does not see the calls", points)
 	}
 }
@@ -281,7 +281,7 @@ func TestKilledAtEachCallOfADeletion(t *testing.T) {
 			w.untouched(foreign)
 		},
 	})
-	if points < 6 {
+	if points < 4 {
 		t.Errorf("killed at %d points only: the harness does not see the calls", points)
 	}
 }

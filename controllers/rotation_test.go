@@ -386,7 +386,7 @@ func TestKilledAtEachCallOfARotation(t *testing.T) {
 					w.untouched(foreign)
 				},
 			})
-			if points < 6 {
+			if points < 4 {
 				t.Errorf("killed at %d points only: the harness does not see the calls", points)
 			}
 		})
@@ -430,7 +430,7 @@ func TestKilledAtEachCallOfARevocation(t *testing.T) {
 			}
 		},
 	})
-	if points < 6 {
+	if points < 4 {
 		t.Errorf("killed at %d points only: the harness does not see the calls", points)
 	}
 }
