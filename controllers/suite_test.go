@@ -32,6 +32,7 @@ import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
@@ -234,19 +235,7 @@ func (w *world) clientObject(name string, change ...func(*v1alpha1.Introspection
 // eventually waits for a state, and fails with what is missing.
 func (w *world) eventually(what string, reached func(ctx context.Context) error) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		err := reached(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			w.t.Fatalf("%s: still not after %s: %v", what, patience, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	harness.Eventually(w.t, patience, what, reached)
 }
 
 // condition waits until an object has a condition with a reason, and returns its message.

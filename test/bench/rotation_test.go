@@ -6,8 +6,8 @@ package bench
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
@@ -140,15 +141,7 @@ func rotatingRealm(tb testing.TB, policed bool) []byte {
 		}},
 	}
 	if policed {
-		realm["clientProfiles"] = map[string]any{"profiles": []any{map[string]any{
-			"name": "rotation", "executors": []any{map[string]any{"executor": "secret-rotation", "configuration": map[string]any{
-				"expiration-period": 29 * 86400, "rotated-expiration-period": 2 * 86400, "remaining-rotation-period": 10 * 86400,
-			}}},
-		}}}
-		realm["clientPolicies"] = map[string]any{"policies": []any{map[string]any{
-			"name": "rotation", "enabled": true, "profiles": []any{"rotation"},
-			"conditions": []any{map[string]any{"condition": "any-client", "configuration": map[string]any{}}},
-		}}}
+		maps.Copy(realm, env.SecretRotation())
 	}
 	encoded, err := json.Marshal(realm)
 	if err != nil {
@@ -185,7 +178,7 @@ func (r *rotations) objects(tb testing.TB, n int) {
 		r.create(tb, policy)
 		r.names = append(r.names, name)
 	}
-	r.eventually(tb, "all are Ready", func(ctx context.Context) error {
+	harness.Eventually(tb, operatorStart, "all are Ready", func(ctx context.Context) error {
 		for _, name := range r.names {
 			c := &v1alpha1.IntrospectionClient{}
 			if err := r.kube.Get(ctx, client.ObjectKey{Namespace: "shop", Name: name}, c); err != nil {
@@ -203,24 +196,5 @@ func (r *rotations) create(tb testing.TB, o client.Object) {
 	tb.Helper()
 	if err := r.kube.Create(context.Background(), o); err != nil {
 		tb.Fatal(err)
-	}
-}
-
-func (*rotations) eventually(tb testing.TB, what string, reached func(context.Context) error) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), operatorStart)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := reached(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			tb.Fatalf("%s: %v", what, errors.Join(err, ctx.Err()))
-		case <-tick.C:
-		}
 	}
 }

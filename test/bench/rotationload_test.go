@@ -32,6 +32,7 @@ import (
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 )
 
 const (
@@ -135,7 +136,7 @@ func (r *rotations) underLoad(tb testing.TB, callers int) loadReport {
 	for i := range first {
 		c := &caller{rotations: r, name: r.names[i%len(r.names)], token: tok, count: &count, pace: time.Duration(i+1) * rotationOverlap / 2 / time.Duration(callers)}
 		first[i] = c
-		r.eventually(tb, "the facade answers", func(ctx context.Context) error { return errors.Join(c.read(ctx), c.ask(ctx)) })
+		harness.Eventually(tb, operatorStart, "the facade answers", func(ctx context.Context) error { return errors.Join(c.read(ctx), c.ask(ctx)) })
 	}
 	for _, c := range first {
 		group.Go(func() { c.run(ctx) })
@@ -149,7 +150,7 @@ func (r *rotations) underLoad(tb testing.TB, callers int) loadReport {
 	}
 	rotated := int64(0)
 	for _, name := range r.names {
-		r.eventually(tb, name+" is rotated, and its overlap over", func(ctx context.Context) error { return r.retired(ctx, name, before[name]) })
+		harness.Eventually(tb, operatorStart, name+" is rotated, and its overlap over", func(ctx context.Context) error { return r.retired(ctx, name, before[name]) })
 		rotated++
 	}
 	time.Sleep(rotationEvery) // with nothing but the new ones

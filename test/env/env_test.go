@@ -22,26 +22,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 )
 
 // eventually polls check until it is nil; what it says last is the failure.
 func eventually(t *testing.T, check func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within a minute: %v", err)
-		case <-tick.C:
-		}
-	}
+	harness.Eventually(t, time.Minute, "what is waited for", check)
 }
 
 func TestFreePort(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers"
 	"github.com/introspection-dev/introspection-operator/test/env"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
@@ -163,19 +164,5 @@ func sample(t *testing.T, dir string) string {
 // eventually waits for a state, and fails with what is missing.
 func eventually(t *testing.T, what string, reached func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := reached(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: still not after %s: %v", what, patience, err)
-		case <-tick.C:
-		}
-	}
+	harness.Eventually(t, patience, what, reached)
 }

@@ -35,6 +35,34 @@ func (l *Log) String() string {
 	return l.b.String()
 }
 
+// pollPause is between two looks of Eventually.
+const pollPause = 20 * time.Millisecond
+
+// Eventually waits until a state is reached, for so long at most, and fails the test with what
+// was missing last.
+func Eventually(tb testing.TB, patience time.Duration, what string, reached func(context.Context) error) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
+	defer cancel()
+	tick := time.NewTicker(pollPause)
+	defer tick.Stop()
+	var missing error
+	for {
+		err := reached(ctx)
+		if err == nil {
+			return
+		}
+		if missing == nil || ctx.Err() == nil { // a look that was cut short says nothing
+			missing = err
+		}
+		select {
+		case <-ctx.Done():
+			tb.Fatalf("%s: still not after %s: %v", what, patience, missing)
+		case <-tick.C:
+		}
+	}
+}
+
 // runLimit is how long a server may take to end: longer than it drains.
 const runLimit = 20 * time.Second
 

@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/test/harness"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
 )
 
@@ -260,21 +260,7 @@ func must[T any](value T, err error) func(d *doing) T {
 // eventually waits for a state, and fails with what is missing.
 func eventually(t *testing.T, what string, reached func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := reached(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: still not after %s: %v", what, patience, err)
-		case <-tick.C:
-		}
-	}
+	harness.Eventually(t, patience, what, reached)
 }
 
 // empty says what of the client is left in a cluster.

@@ -5,6 +5,7 @@ package keycloak_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,15 +104,7 @@ func realmFile(t *testing.T, name string) []byte {
 	}
 	realm := map[string]any{"realm": name, "enabled": true, "clients": clients, "users": users}
 	if name == "rotating" {
-		realm["clientProfiles"] = map[string]any{"profiles": []any{map[string]any{
-			"name": "rotation", "executors": []any{map[string]any{"executor": "secret-rotation", "configuration": map[string]any{
-				"expiration-period": 29 * 86400, "rotated-expiration-period": 2 * 86400, "remaining-rotation-period": 10 * 86400,
-			}}},
-		}}}
-		realm["clientPolicies"] = map[string]any{"policies": []any{map[string]any{
-			"name": "rotation", "enabled": true, "profiles": []any{"rotation"},
-			"conditions": []any{map[string]any{"condition": "any-client", "configuration": map[string]any{}}},
-		}}}
+		maps.Copy(realm, env.SecretRotation())
 	}
 	body, err := json.Marshal(realm)
 	if err != nil {
