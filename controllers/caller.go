@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,11 +19,19 @@ import (
 
 var _ provider.Caller = (*clientScope)(nil)
 
+// fenceLife is how long a write of the record stands for a fence. Who takes the lead waits longer
+// than that until the leader before it has stopped.
+const fenceLife = time.Second
+
 // Fence claims the record before a write at the server, which knows no versions:
-// whoever read the record before us, and is still on its way, is turned away.
+// whoever read the record before us, and is still on its way, is turned away. A write of the record
+// did that too: where several calls follow each other, the API server is asked once.
 func (s *clientScope) Fence(ctx context.Context) error {
 	if s.record == nil {
 		return nil // a lost record, at deletion: nobody else can have read it
+	}
+	if s.record.WroteWithin(fenceLife) {
+		return nil
 	}
 	s.record.Fence = credential.NewFence()
 	return s.store.SaveRecord(ctx, s.record)

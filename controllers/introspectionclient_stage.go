@@ -73,10 +73,11 @@ func (s *clientScope) stage(ctx context.Context) (outcome, error) {
 	return outcome{}, s.projectClient(ctx)
 }
 
-// projectClient tells the webhook of the client, as soon as it has an id and a credential.
+// projectClient tells the webhook of the client, as soon as it has an id and a credential, and
+// somebody may hold its secret: of a new one nobody does until it is published.
 func (s *clientScope) projectClient(ctx context.Context) error {
 	c := s.record.Project()
-	if !c.Usable() {
+	if !c.Usable() || (s.record.Current == nil && s.record.CallerID == "") {
 		return nil
 	}
 	repaired, err := s.store.RepairClient(ctx, c)

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -71,6 +72,12 @@ type StoredRecord struct {
 	Record
 
 	secret *corev1.Secret
+	wrote  time.Time // by this process, on its monotonic clock; zero if it was only read
+}
+
+// WroteWithin says that this process wrote the record, at the version it had read, so short a time ago.
+func (r *StoredRecord) WroteWithin(d time.Duration) bool {
+	return !r.wrote.IsZero() && time.Since(r.wrote) < d
 }
 
 // LoadRecord reads an object's record; nil if there is none.
@@ -102,7 +109,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
-		record.secret = secret
+		record.secret, record.wrote = secret, time.Now()
 		return nil
 	}
 	if held := record.secret.Data; len(held) == 1 && bytes.Equal(held[keyRecord], data) && s.marked(record.secret, KindRecord, record.Object) {
@@ -114,7 +121,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
-	record.secret = secret
+	record.secret, record.wrote = secret, time.Now()
 	return nil
 }
 
