@@ -66,16 +66,22 @@ func (w *world) asks() int {
 	return n
 }
 
+// proofs are what the metric counts, by outcome.
+func (w *world) proofs() map[string]float64 {
+	return w.counts("introspection_controller_canary_proofs_total", "outcome")
+}
+
 func TestTheCanaryProvesTheMapping(t *testing.T) {
 	for name, tc := range map[string]struct {
-		reason string
-		mode   v1alpha1.AudienceMode
-		want   string
-		lent   bool
+		reason  string
+		mode    v1alpha1.AudienceMode
+		want    string
+		lent    bool
+		counted string
 	}{
-		"Default":   {"the mapping is lent as optional, and a token asked for with it is active", v1alpha1.AudienceDefault, v1alpha1.ReasonMappingProven, true},
-		"OnRequest": {"as Default", v1alpha1.AudienceOnRequest, v1alpha1.ReasonMappingProven, true},
-		"Unmanaged": {"nothing is touched, so a token that names nobody proves nothing", v1alpha1.AudienceUnmanaged, v1alpha1.ReasonMappingUnproven, false},
+		"Default":   {"the mapping is lent as optional, and a token asked for with it is active", v1alpha1.AudienceDefault, v1alpha1.ReasonMappingProven, true, proofProven},
+		"OnRequest": {"as Default", v1alpha1.AudienceOnRequest, v1alpha1.ReasonMappingProven, true, proofProven},
+		"Unmanaged": {"nothing is touched, so a token that names nobody proves nothing", v1alpha1.AudienceUnmanaged, v1alpha1.ReasonMappingUnproven, false, proofUnmanaged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -89,6 +95,9 @@ func TestTheCanaryProvesTheMapping(t *testing.T) {
 			w.ready(c)
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, tc.want)
 			w.condition(server, v1alpha1.ConditionCanaryAvailable, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			if counted := w.proofs(); len(counted) != 1 || counted[tc.counted] == 0 {
+				t.Errorf("counted %v, want some %s", counted, tc.counted)
+			}
 			scope := "introspection:" + c.Status.ClientID
 			if got := w.lentTo(canaryID, scope); got != tc.lent {
 				t.Errorf("lent: %t; %s", got, tc.reason)
@@ -150,10 +159,14 @@ func TestAnUnprovenMappingIsNotVerified(t *testing.T) {
 			if !strings.Contains(words, tc.words) || !strings.Contains(words, "Look at client scope") {
 				t.Errorf("it says: %s; want: %s", words, tc.reason)
 			}
+			if counted := w.proofs(); len(counted) != 1 || counted[proofUnproven] == 0 {
+				t.Errorf("counted %v", counted)
+			}
 			if err := w.kube.Get(t.Context(), client.ObjectKey{Namespace: w.tenant, Name: "orders"}, &corev1.Secret{}); err == nil {
 				t.Error("a credential is published that is good for nothing")
 			}
 			remove()
+			w.nudge(c) // after the second look it is left in peace for a minute
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonMappingProven)
 			w.ready(c)
 		})
@@ -196,6 +209,9 @@ func TestACanaryThatGetsNoToken(t *testing.T) {
 			w.create(c)
 			w.ready(c)
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonCanaryUnavailable)
+			if counted := w.proofs(); len(counted) != 1 || counted[proofUnavailable] == 0 {
+				t.Errorf("counted %v", counted)
+			}
 			w.condition(old, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonMappingProven) // an hour is not over
 			w.ready(old)
 		})
