@@ -8,7 +8,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -66,16 +68,22 @@ func (w *world) asks() int {
 	return n
 }
 
+// proofs are what the metric counts, by outcome.
+func (w *world) proofs() map[string]float64 {
+	return w.counts("introspection_controller_canary_proofs_total", "outcome")
+}
+
 func TestTheCanaryProvesTheMapping(t *testing.T) {
 	for name, tc := range map[string]struct {
-		reason string
-		mode   v1alpha1.AudienceMode
-		want   string
-		lent   bool
+		reason  string
+		mode    v1alpha1.AudienceMode
+		want    string
+		lent    bool
+		counted string
 	}{
-		"Default":   {"the mapping is lent as optional, and a token asked for with it is active", v1alpha1.AudienceDefault, v1alpha1.ReasonMappingProven, true},
-		"OnRequest": {"as Default", v1alpha1.AudienceOnRequest, v1alpha1.ReasonMappingProven, true},
-		"Unmanaged": {"nothing is touched, so a token that names nobody proves nothing", v1alpha1.AudienceUnmanaged, v1alpha1.ReasonMappingUnproven, false},
+		"Default":   {"the mapping is lent as optional, and a token asked for with it is active", v1alpha1.AudienceDefault, v1alpha1.ReasonMappingProven, true, proofProven},
+		"OnRequest": {"as Default", v1alpha1.AudienceOnRequest, v1alpha1.ReasonMappingProven, true, proofProven},
+		"Unmanaged": {"nothing is touched, so a token that names nobody proves nothing", v1alpha1.AudienceUnmanaged, v1alpha1.ReasonMappingUnproven, false, proofUnmanaged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -89,6 +97,9 @@ func TestTheCanaryProvesTheMapping(t *testing.T) {
 			w.ready(c)
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, tc.want)
 			w.condition(server, v1alpha1.ConditionCanaryAvailable, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			if counted := w.proofs(); len(counted) != 1 || counted[tc.counted] == 0 {
+				t.Errorf("counted %v, want some %s", counted, tc.counted)
+			}
 			scope := "introspection:" + c.Status.ClientID
 			if got := w.lentTo(canaryID, scope); got != tc.lent {
 				t.Errorf("lent: %t; %s", got, tc.reason)
@@ -150,10 +161,14 @@ func TestAnUnprovenMappingIsNotVerified(t *testing.T) {
 			if !strings.Contains(words, tc.words) || !strings.Contains(words, "Look at client scope") {
 				t.Errorf("it says: %s; want: %s", words, tc.reason)
 			}
+			if counted := w.proofs(); len(counted) != 1 || counted[proofUnproven] == 0 {
+				t.Errorf("counted %v", counted)
+			}
 			if err := w.kube.Get(t.Context(), client.ObjectKey{Namespace: w.tenant, Name: "orders"}, &corev1.Secret{}); err == nil {
 				t.Error("a credential is published that is good for nothing")
 			}
 			remove()
+			w.nudge(c) // after the second look it is left in peace for a minute
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonMappingProven)
 			w.ready(c)
 		})
@@ -196,6 +211,9 @@ func TestACanaryThatGetsNoToken(t *testing.T) {
 			w.create(c)
 			w.ready(c)
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonCanaryUnavailable)
+			if counted := w.proofs(); len(counted) != 1 || counted[proofUnavailable] == 0 {
+				t.Errorf("counted %v", counted)
+			}
 			w.condition(old, v1alpha1.ConditionVerified, metav1.ConditionTrue, v1alpha1.ReasonMappingProven) // an hour is not over
 			w.ready(old)
 		})
@@ -289,38 +307,88 @@ func (w *world) tenantEvents() (notes []string) {
 
 // Other servers: the canary asks in their way.
 func TestTheCanaryElsewhere(t *testing.T) {
+	type elsewhere struct {
+		*v1alpha1.ClusterAuthorizationServer
+
+		calls func() []fault.Call
+	}
+	host := func(w *world, canary duende.Client) elsewhere {
+		idp, server := w.duendeServer(duende.Recorded())
+		idp.AddClient(canary)
+		w.withCanary(canary.ID, canary.Secret)(server)
+		return elsewhere{server, idp.Calls}
+	}
+	byHand := func(s elsewhere) elsewhere { // its resource legacy-api is for billing.read
+		s.Spec.Registration, s.Spec.Credentials, s.Spec.Access.Scopes = v1alpha1.RegistrationManual, nil, nil
+		return s
+	}
+	brought := func(c *v1alpha1.IntrospectionClient) { c.Spec.ExistingSecretName = "brought" }
 	for name, tc := range map[string]struct {
 		reason string
-		make   func(*world) *v1alpha1.ClusterAuthorizationServer
+		make   func(*world) elsewhere
+		client func(*v1alpha1.IntrospectionClient)
 		want   string
+		asks   func(clientID string) url.Values // nil for nothing in particular
 	}{
-		"duende": {"the canary asks for a scope of the client's", func(w *world) *v1alpha1.ClusterAuthorizationServer {
-			_, server := w.duendeServer(duende.Recorded())
+		"duende": {"the canary asks for a scope of the client's", func(w *world) elsewhere {
+			return host(w, duende.Client{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope}, Reference: true})
+		}, scoped, v1alpha1.ReasonMappingProven, func(string) url.Values { return url.Values{"scope": {ordersScope}} }},
+		"duende without the right to the scope": {"another client's shortcoming fails nobody", func(w *world) elsewhere {
+			return host(w, duende.Client{ID: "poor", Secret: "poor-secret", Scopes: []string{"billing.read"}})
+		}, scoped, v1alpha1.ReasonCanaryUnavailable, func(string) url.Values { return url.Values{"scope": {ordersScope}} }},
+		"duende on request": {"tokens name it only if they are asked for with its name", func(w *world) elsewhere {
+			s := host(w, duende.Client{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope}})
+			s.Spec.ClientIDTemplate = "https://apis.example.com/{namespace}/{name}"
+			return s
+		}, func(c *v1alpha1.IntrospectionClient) {
+			scoped(c)
+			audienceMode(v1alpha1.AudienceOnRequest)(c)
+		}, v1alpha1.ReasonMappingProven, func(clientID string) url.Values {
+			return url.Values{"scope": {ordersScope}, "resource": {clientID}}
+		}},
+		"duende by hand": {"whoever registered it knows its scopes, so the canary asks for all of its own", func(w *world) elsewhere {
+			return byHand(host(w, duende.Client{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope, "billing.read"}}))
+		}, brought, v1alpha1.ReasonMappingProven, nil},
+		"duende by hand, of another's scope": {"nobody here maps it, so it proves nothing against the client", func(w *world) elsewhere {
+			return byHand(host(w, duende.Client{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope}}))
+		}, brought, v1alpha1.ReasonMappingUnproven, nil},
+		"oauth": {"whoever is registered may look into any token", func(w *world) elsewhere {
+			idp, server := w.oauthServer(oauth.Options{Clients: []oauth.Client{{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope}}}})
 			w.withCanary("canary", "canary-secret")(server)
-			return server
-		}, v1alpha1.ReasonMappingProven},
-		"duende without the right to the scope": {"another client's shortcoming fails nobody", func(w *world) *v1alpha1.ClusterAuthorizationServer {
-			idp, server := w.duendeServer(duende.Recorded())
-			idp.AddClient(duende.Client{ID: "poor", Secret: "poor-secret", Scopes: []string{"billing.read"}})
-			w.withCanary("poor", "poor-secret")(server)
-			return server
-		}, v1alpha1.ReasonCanaryUnavailable},
-		"oauth": {"whoever is registered may look into any token", func(w *world) *v1alpha1.ClusterAuthorizationServer {
-			_, server := w.oauthServer(oauth.Options{Clients: []oauth.Client{{ID: "canary", Secret: "canary-secret", Scopes: []string{ordersScope}}}})
-			w.withCanary("canary", "canary-secret")(server)
-			return server
-		}, v1alpha1.ReasonMappingProven},
+			return elsewhere{server, idp.Calls}
+		}, scoped, v1alpha1.ReasonMappingProven, func(string) url.Values { return url.Values{"scope": {ordersScope}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.create(tc.make(w))
+			s := tc.make(w)
+			w.create(s.ClusterAuthorizationServer)
+			w.bring("legacy-api", "legacy-secret")
 			w.start(nil)
-			c := w.clientObject("orders", scoped)
+			c := w.clientObject("orders", tc.client)
 			w.create(c)
 			w.ready(c)
 			w.condition(c, v1alpha1.ConditionVerified, metav1.ConditionTrue, tc.want)
+			if tc.asks == nil {
+				return
+			}
+			want := tc.asks(c.Status.ClientID)
+			if asked := wishes(s.calls()); !slices.ContainsFunc(asked, func(v url.Values) bool { return maps.EqualFunc(v, want, slices.Equal) }) {
+				t.Errorf("the canary asked for %v, want %v: %s", asked, want, tc.reason)
+			}
 		})
 	}
+}
+
+// wishes are what tokens were asked for with, by the client credentials grant.
+func wishes(calls []fault.Call) (asked []url.Values) {
+	for _, call := range calls {
+		form, err := url.ParseQuery(call.Body)
+		if err == nil && form.Get("grant_type") == "client_credentials" {
+			maps.DeleteFunc(form, func(name string, _ []string) bool { return name != "scope" && name != "resource" })
+			asked = append(asked, form)
+		}
+	}
+	return asked
 }
 
 // A death at any call leaves the loan as it should be, and nothing behind.

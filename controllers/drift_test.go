@@ -208,6 +208,11 @@ func (w *world) toldOnce(ctx context.Context, c client.Object, event string) err
 
 // repairs are what the metric counts.
 func (w *world) repairs() map[string]float64 {
+	return w.counts("introspection_controller_drift_repairs_total", "what")
+}
+
+// counts are what a counter says, by one of its labels.
+func (w *world) counts(name, by string) map[string]float64 {
 	w.t.Helper()
 	counts := map[string]float64{}
 	families, err := prometheus.Gatherer(w.metrics).Gather()
@@ -215,12 +220,12 @@ func (w *world) repairs() map[string]float64 {
 		w.t.Fatal(err)
 	}
 	for _, family := range families {
-		if family.GetName() != "introspection_controller_drift_repairs_total" {
+		if family.GetName() != name {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
 			for _, label := range metric.GetLabel() {
-				if label.GetName() == "what" {
+				if label.GetName() == by {
 					counts[label.GetValue()] += metric.GetCounter().GetValue()
 				}
 			}

@@ -29,6 +29,16 @@ const (
 	unprovenPause = time.Minute
 )
 
+// What came of a proof: the values of the metric's label. Unmanaged is inactive too, where the
+// audience is not the operator's to map.
+const (
+	proofProven      = "proven"
+	proofUnproven    = "unproven"
+	proofUnmanaged   = "unmanaged"
+	proofUnavailable = "unavailable"
+	proofNoAnswer    = "no_answer"
+)
+
 // proofs remembers, in a session, which clients' mappings were proven. The zero value is ready.
 type proofs struct {
 	mu   sync.Mutex
@@ -151,11 +161,14 @@ func (s *clientScope) proveMapping(ctx context.Context, as credential.Value, ans
 	case errors.Is(err, introspect.ErrUnsupportedToken):
 		return s.noCanary(answered, "gets tokens of a form that the server does not introspect"), nil
 	case err != nil:
+		s.metrics.proofMade(s.server.Name, proofNoAnswer)
 		return outcome{}, tryAgain(v1alpha1.ReasonServerError, err, "The server gave no answer about a token of the canary: %v. It is asked again.", err)
 	case facts.Active:
+		s.metrics.proofMade(s.server.Name, proofProven)
 		s.session.proofs.keep(s.id(), proofEntry{s.provable(), s.clock.Now().Add(jitter(proofInterval))})
 		return proven, nil
 	case s.desired.Audience.Mode == provider.AudienceUnmanaged:
+		s.metrics.proofMade(s.server.Name, proofUnmanaged)
 		return outcome{v1alpha1.ReasonMappingUnproven, answered + " A live token of the canary is inactive for this client: whether tokens name it in aud is not the operator's business here. Have the canary's tokens name it at the server, to prove that too."}, nil
 	}
 	return s.unproven("A live token of the canary%s is inactive for this client.", askedWith(wish))
@@ -167,6 +180,7 @@ func (s *clientScope) unproven(format string, args ...any) (outcome, error) {
 	if s.settling() {
 		return outcome{}, worldMustChange(s.untilSettled(1), v1alpha1.ReasonPropagating, "%s Not every part of the server may know the mapping before %s. It is asked again.", evidence, s.record.SettledAt.UTC().Format(time.RFC3339))
 	}
+	s.metrics.proofMade(s.server.Name, proofUnproven)
 	pause := propagationPause
 	if was := apimeta.FindStatusCondition(s.object.Status.Conditions, v1alpha1.ConditionVerified); was != nil && was.Reason == v1alpha1.ReasonMappingUnproven {
 		pause = unprovenPause
@@ -180,6 +194,7 @@ func (s *clientScope) unproven(format string, args ...any) (outcome, error) {
 
 // noCanary says that the credential works, and nothing more could be proven.
 func (s *clientScope) noCanary(answered, why string) outcome {
+	s.metrics.proofMade(s.server.Name, proofUnavailable)
 	return outcome{v1alpha1.ReasonCanaryUnavailable, fmt.Sprintf("%s That tokens name this client is unproven: the canary %s. The platform team sees to it: ClusterAuthorizationServer %s, spec.canary and condition CanaryAvailable.", answered, why, s.server.Name)}
 }
 

@@ -19,6 +19,7 @@ type controlMetrics struct {
 	rotations *prometheus.CounterVec
 	windows   *prometheus.GaugeVec
 
+	proofs             *prometheus.CounterVec
 	revocations        *prometheus.HistogramVec
 	revocationFailures *prometheus.CounterVec
 }
@@ -53,6 +54,10 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 			Name: "introspection_controller_rotation_window_seconds",
 			Help: "How long, in the last rotation without an overlap, the server refused the old credential before the new one was published.",
 		}, []string{"server"}),
+		proofs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "introspection_controller_canary_proofs_total",
+			Help: "Proofs of a client's mapping by a live token of the canary, by authorization server and outcome: proven, unproven, unmanaged, unavailable or no_answer.",
+		}, []string{"server", "outcome"}),
 		revocations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "introspection_controller_revocation_seconds",
 			Help:    "How long a token that the canary revoked was still active at introspection, by authorization server.",
@@ -64,13 +69,17 @@ func newControlMetrics(r prometheus.Registerer) (*controlMetrics, error) {
 		}, []string{"server", "reason"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.drift, m.left, m.hints, m.orphans, m.sweeps, m.rotations, m.windows, m.revocations, m.revocationFailures,
+		m.drift, m.left, m.hints, m.orphans, m.sweeps, m.rotations, m.windows, m.proofs, m.revocations, m.revocationFailures,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+func (m *controlMetrics) proofMade(server, outcome string) {
+	m.proofs.WithLabelValues(server, outcome).Inc()
 }
 
 func (m *controlMetrics) rotated(server string) { m.rotations.WithLabelValues(server).Inc() }

@@ -29,9 +29,11 @@ func TestNothingDiffers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
 		dir    string
-		ready  bool // its server is there
+		ready  bool   // its server is there
+		proof  string // Verified's reason, if it is
 	}{
-		"first objects": {reason: "Ready, and looked at again", dir: "", ready: true},
+		"first objects": {reason: "Ready, and looked at again", dir: "", ready: true, proof: v1alpha1.ReasonSucceeded},
+		"canary":        {reason: "what is lent to the canary is no drift", dir: "canary", ready: true, proof: v1alpha1.ReasonMappingProven},
 		"duende":        {reason: "its server does not answer", dir: "duende"},
 		"oauth":         {reason: "its server does not answer", dir: "oauth"},
 		"manual":        {reason: "its Secret is missing", dir: "manual"},
@@ -47,6 +49,7 @@ func TestNothingDiffers(t *testing.T) {
 				eventually(t, "looked at", func(ctx context.Context) error { return looked(ctx, tc.ready) })
 				must(t, manifests, "diff", flag, "-f", "-")
 				if tc.ready {
+					eventually(t, "verified", func(ctx context.Context) error { return verified(ctx, "shop", "orders", tc.proof) })
 					resync(t)
 					must(t, manifests, "diff", flag, "-f", "-")
 					must(t, "", "annotate", "--overwrite", "-n", "shop", "introspectionclient/orders", v1alpha1.AnnotationRotate+"="+side)
@@ -125,6 +128,18 @@ func overlapping(ctx context.Context, namespace, name string) error {
 	rotating := apimeta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionRotating)
 	if !ready || rotating == nil || rotating.Reason != v1alpha1.ReasonOverlap {
 		return fmt.Errorf("ready %t, %v", ready, rotating)
+	}
+	return nil
+}
+
+// verified says what is missing: a client is Verified, for this reason.
+func verified(ctx context.Context, namespace, name, reason string) error {
+	c := &v1alpha1.IntrospectionClient{}
+	if err := cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, c); err != nil {
+		return err
+	}
+	if v := apimeta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionVerified); v == nil || v.Status != "True" || v.Reason != reason {
+		return fmt.Errorf("%+v", v)
 	}
 	return nil
 }

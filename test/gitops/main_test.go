@@ -80,6 +80,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	cluster.idp = keycloak.New(keycloak.Options{Clients: []keycloak.Client{
 		keycloak.Operator("introspection-operator", "the-operators-own-secret"), {ID: "web", Secret: "web-secret"},
+		{ID: "introspection-canary", Secret: "the-canarys-own-secret"},
 	}})
 	cluster.idp.Start()
 	defer cluster.idp.Close()
@@ -111,6 +112,10 @@ func manager(ctx context.Context, plane *env.ControlPlane) (ctrl.Manager, error)
 		&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "keycloak-operator"},
 			Data:       map[string][]byte{"client_id": []byte("introspection-operator"), "client_secret": []byte("the-operators-own-secret")},
+		},
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "keycloak-canary"},
+			Data:       map[string][]byte{"client_id": []byte("introspection-canary"), "client_secret": []byte("the-canarys-own-secret")},
 		},
 	} {
 		if err := cluster.Create(ctx, o); err != nil {

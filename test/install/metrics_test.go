@@ -8,16 +8,29 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers"
 	"github.com/introspection-dev/introspection-operator/webhook"
 	"github.com/introspection-dev/introspection-operator/webhook/engine"
 )
@@ -55,10 +68,42 @@ func (d *described) MustRegister(all ...prometheus.Collector) {
 	}
 }
 
-// webhookMetrics are all that the webhook's process has of its own.
-func webhookMetrics(t *testing.T) map[string][]string {
+// ownMetrics are what the two processes have of their own.
+func ownMetrics(t *testing.T) map[string][]string {
 	t.Helper()
 	registry := &described{Registry: prometheus.NewRegistry(), labels: map[string][]string{}}
+	addWebhookMetrics(t, registry)
+	addControllerMetrics(t, registry)
+	return registry.labels
+}
+
+// addControllerMetrics sets the control plane up in a manager that is never started, and asks nobody.
+func addControllerMetrics(t *testing.T, registry *described) {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	mgr, err := ctrl.NewManager(&rest.Config{Host: "https://nobody.invalid"}, ctrl.Options{
+		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}, Controller: config.Controller{SkipNameValidation: new(true)},
+		NewCache: func(*rest.Config, cache.Options) (cache.Cache, error) {
+			return &informertest.FakeInformers{Scheme: scheme}, nil
+		},
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return meta.NewDefaultRESTMapper(nil), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := controllers.Setup(t.Context(), mgr, controllers.Config{
+		SystemNamespace: "introspection-system", WebhookNamespace: "introspection", DriftInterval: time.Minute, Workers: 1,
+		Registerer: registry, Clock: clock.RealClock{},
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func addWebhookMetrics(t *testing.T, registry *described) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	decider, err := engine.New(engine.Options{Clock: clock.RealClock{}.Now, Registerer: registry, Logger: log})
 	if err != nil {
@@ -78,12 +123,11 @@ func webhookMetrics(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return registry.labels
 }
 
 var (
-	ownMetric = regexp.MustCompile(`introspection_webhook_[a-z_]+`)
-	selection = regexp.MustCompile(`(introspection_webhook_[a-z_]+)\{([^}]*)\}`)
+	ownMetric = regexp.MustCompile(`introspection_(?:webhook|controller)_[a-z_]+`)
+	selection = regexp.MustCompile(`(introspection_(?:webhook|controller)_[a-z_]+)\{([^}]*)\}`)
 	matcher   = regexp.MustCompile(`([a-z_]+) *(?:=~|!=|!~|=)`)
 	grouping  = regexp.MustCompile(`by \(([^)]*)\)`)
 )
@@ -93,7 +137,7 @@ var given = []string{"pod", "job", "namespace", "le"}
 
 func TestMetricsThatAreLookedAtExist(t *testing.T) {
 	t.Parallel()
-	labels := webhookMetrics(t)
+	labels := ownMetrics(t)
 	if len(labels) < 10 {
 		t.Fatalf("%d metrics: what is below proves nothing", len(labels))
 	}
@@ -122,7 +166,7 @@ func TestMetricsThatAreLookedAtExist(t *testing.T) {
 			}
 			for _, name := range names {
 				if _, ok := of(name); !ok {
-					t.Errorf("the webhook has no metric %s", name)
+					t.Errorf("there is no metric %s", name)
 				}
 			}
 			for _, found := range selection.FindAllStringSubmatch(text, -1) {
@@ -151,7 +195,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range webhookMetrics(t) {
+	for name := range ownMetrics(t) {
 		if !strings.Contains(string(page), "`"+name+"`") {
 			t.Errorf("docs/operations.md does not explain %s", name)
 		}
