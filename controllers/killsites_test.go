@@ -42,6 +42,10 @@ type site struct {
 	foreign func() any
 	// remove takes a registration away, as the restore of a backup from before it does.
 	remove func(clientID string)
+	// anew throws away all that the server has, and imports what was there at first.
+	anew func()
+	// mapped says whether tokens come to name the client, as they do by default.
+	mapped func(clientID string) bool
 	// edit changes what the operator keeps, and edited says whether that still stands.
 	edit   func(clientID string)
 	edited func(clientID string) bool
@@ -72,6 +76,13 @@ func keycloakSite(policy *keycloak.Rotation) func(*testing.T) *site {
 				return found
 			},
 			remove: w.idp.DeleteClient,
+			anew: func() {
+				w.idp.Reimport(keycloak.Operator(operatorID, operatorPass), keycloak.Client{ID: tokenClient, Secret: "web-secret"}, keycloak.Client{ID: "mobile", Secret: "mobile-secret"})
+			},
+			mapped: func(id string) bool {
+				defaults, _ := w.idp.Attached(tokenClient)
+				return count(defaults, "introspection:"+id) == 1
+			},
 			edit: func(id string) {
 				w.idp.EditClient(id, map[string]any{"name": "by hand", "directAccessGrantsEnabled": true})
 			},
@@ -106,6 +117,11 @@ func duendeSite(t *testing.T) *site {
 		},
 		foreign: func() any { r, _ := idp.Resource(theirs); return r },
 		remove:  idp.RemoveResource,
+		anew:    idp.Reimport,
+		mapped: func(id string) bool {
+			r, _ := idp.Resource(id)
+			return slices.Equal(r.Scopes, []string{ordersScope})
+		},
 		edit: func(id string) {
 			name := "by hand"
 			idp.EditResource(id, func(r *duende.Resource) { r.DisplayName = &name })
@@ -127,6 +143,8 @@ func oauthSite(o oauth.Options) func(*testing.T) *site {
 			world: w, server: server, needs: scoped,
 			registered: idp.Registered, foreign: func() any { return nil },
 			remove: func(id string) { idp.Remove(id) },
+			anew:   idp.Reimport,
+			mapped: func(id string) bool { return idp.Metadata(id)["scope"] == ordersScope },
 			edit: func(id string) {
 				idp.Change(id, func(m map[string]any) { m["client_name"] = "by hand" })
 			},

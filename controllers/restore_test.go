@@ -20,7 +20,6 @@ import (
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
 	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 	"github.com/introspection-dev/introspection-operator/test/idp/keycloak"
-	"github.com/introspection-dev/introspection-operator/test/idp/oauth"
 )
 
 // bare is an object as a backup tool creates it: without what another API server gave it.
@@ -79,28 +78,6 @@ func (w *world) works(c *v1alpha1.IntrospectionClient) *credential.StoredRecord 
 	return r
 }
 
-// handled has annotations that were acted upon before the backup.
-func handled(c *v1alpha1.IntrospectionClient) {
-	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1", v1alpha1.AnnotationRevokePrevious: "1"}
-}
-
-// The server restored from before the registration: nobody notices.
-func TestTheServerIsRestored(t *testing.T) {
-	w, c := registered(t)
-	before, mounted := w.record(c), w.secret(w.tenant, "orders")
-	w.idp.DeleteScope(c.Status.AudienceScope)
-	w.idp.DeleteClient(c.Status.ClientID)
-	w.hint(c)
-	w.eventually("it is registered again", func(ctx context.Context) error { return w.whole(ctx, c, before) })
-	if note := w.said(w.tenant, "DriftRepaired"); !strings.Contains(note, "the same id and secret") {
-		t.Errorf("what was done? %s", note)
-	}
-	if after := w.secret(w.tenant, "orders"); after.ResourceVersion != mounted.ResourceVersion {
-		t.Error("the mounted Secret was written")
-	}
-	w.works(c)
-}
-
 // The realm thrown away and imported anew: with our sign-in, or with another one, which its people
 // bring then.
 func TestTheRealmIsImportedAnew(t *testing.T) {
@@ -134,86 +111,6 @@ func TestTheRealmIsImportedAnew(t *testing.T) {
 				}
 				return w.isReady(ctx, billing)
 			})
-		})
-	}
-}
-
-// A backup tool restores the cluster's objects: other UIDs, no status, no owner references, no
-// finalizers. Whatever came with them, there is one registration, and a credential that works.
-func TestTheClusterIsRestored(t *testing.T) {
-	for name, tc := range map[string]struct {
-		reason  string
-		restore func(w *world, c *v1alpha1.IntrospectionClient, b backup)
-		// facade and server say that the credentials of the backup go on.
-		facade, server bool
-		says           string
-	}{
-		"all of it": {
-			"nobody notices",
-			func(w *world, c *v1alpha1.IntrospectionClient, b backup) {
-				w.wipe(c)
-				w.create(b.mounted)
-				w.create(b.record)
-				w.create(b.object)
-			}, true, true, "RecordRestored",
-		},
-		"the objects, and the records stayed": {
-			"the record knows what was handled",
-			func(w *world, c *v1alpha1.IntrospectionClient, b backup) {
-				w.strip(c)
-				w.replace(b.mounted)
-				w.create(b.object)
-			}, true, true, "Continued",
-		},
-		"not the mounted Secrets": {
-			"they are made of the records",
-			func(w *world, c *v1alpha1.IntrospectionClient, b backup) {
-				w.wipe(c)
-				w.create(b.record)
-				w.create(b.object)
-			}, true, true, "RecordRestored",
-		},
-		"not the records": {
-			"workloads keep their secret, the server gets another",
-			func(w *world, c *v1alpha1.IntrospectionClient, b backup) {
-				w.wipe(c)
-				w.create(b.mounted)
-				w.create(b.object)
-			}, true, false, "RecordLost",
-		},
-		"neither": {
-			"our registration is known by its mark",
-			func(w *world, c *v1alpha1.IntrospectionClient, b backup) {
-				w.wipe(c)
-				w.create(b.object)
-			}, false, false, "TakenUp",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.create(w.serverObject())
-			c := w.clientObject("orders", handled)
-			w.create(c)
-			stop := w.start(nil)
-			before := w.works(c)
-			stop()
-			tc.restore(w, c, w.backUp(c))
-			w.start(nil)
-			again := w.clientObject("orders")
-			after := w.works(again)
-			if (after.Facade.Secret == before.Facade.Secret) != tc.facade {
-				t.Errorf("%s: the workloads' secret goes on: %t", tc.reason, !tc.facade)
-			}
-			if (after.Current.Secret == before.Current.Secret) != tc.server {
-				t.Errorf("%s: the server's secret goes on: %t", tc.reason, !tc.server)
-			}
-			if after.RegistrationID != before.RegistrationID || after.Overlaps() || after.Rotated != "1" {
-				t.Errorf("%s: registration %s was %s; rotated for %q", tc.reason, after.RegistrationID, before.RegistrationID, after.Rotated)
-			}
-			if !metav1.IsControlledBy(w.secret(w.tenant, "orders"), again) {
-				t.Errorf("%s: nothing would collect the mounted Secret", tc.reason)
-			}
-			w.said(w.tenant, tc.says)
 		})
 	}
 }
@@ -469,36 +366,6 @@ func TestALostRecordAndMountedSecret(t *testing.T) {
 	after := w.works(c)
 	if after.RegistrationID != before.RegistrationID || after.Facade.Secret == before.Facade.Secret {
 		t.Error("another registration, or a secret from nowhere")
-	}
-}
-
-// At a server that chooses ids the access to the registration is in the record: without it another
-// one is made, and the Event says which is left; workloads behind the facade notice nothing.
-func TestALostRecordAtAServerThatChoosesIDs(t *testing.T) {
-	w := newWorld(t)
-	idp, server := w.oauthServer(oauth.Options{NewRegistrationToken: true})
-	w.create(server)
-	stop := w.start(nil)
-	c := w.clientObject("orders", scoped)
-	w.create(c)
-	w.ready(c)
-	before, mounted := w.record(c), w.secret(w.tenant, "orders")
-	stop()
-	b := w.backUp(c)
-	w.wipe(c)
-	w.create(b.mounted)
-	w.create(b.object)
-	w.start(nil)
-	again := w.clientObject("orders")
-	w.ready(again)
-	if note := w.said(w.tenant, "RecordLost"); !strings.Contains(note, before.ClientID) {
-		t.Errorf("which client is left at the server? %s", note)
-	}
-	if got := w.secret(w.tenant, "orders"); string(got.Data["client_secret"]) != string(mounted.Data["client_secret"]) || string(got.Data["client_id"]) != string(mounted.Data["client_id"]) {
-		t.Error("workloads have to read their Secret again")
-	}
-	if after := w.record(again); len(idp.Registered()) != 2 || after.ClientID == before.ClientID {
-		t.Errorf("registered: %q", idp.Registered())
 	}
 }
 

@@ -107,6 +107,16 @@ func (w *world) swept(o client.Object) {
 	w.nothingLeft(o)
 }
 
+// sweptAll is swept, for a client whose ServiceAccount goes too.
+func (w *world) sweptAll(c *v1alpha1.IntrospectionClient) {
+	w.t.Helper()
+	w.swept(c)
+	name := credential.ServiceAccountName(credential.Object{Namespace: c.Namespace, Name: c.Name})
+	if err := w.kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.config.WebhookNamespace, Name: name}, &corev1.ServiceAccount{}); client.IgnoreNotFound(err) != nil || err == nil {
+		w.t.Errorf("its ServiceAccount is still there (%v)", err)
+	}
+}
+
 // said waits for an Event, and returns its note.
 func (w *world) said(namespace, reason string) (note string) {
 	w.t.Helper()
@@ -249,6 +259,60 @@ func TestSweep(t *testing.T) {
 					w.t.Error("what the other one uses is gone")
 				}
 			},
+		},
+		"the record can't be read": {
+			reason: "nobody knows whose registration it is: it is told, and nothing is touched",
+			before: func(w *world, c *v1alpha1.IntrospectionClient) {
+				record := w.secret(w.config.SystemNamespace, w.leftover(c, credential.KindRecord).Name)
+				record.Data["record.json"] = []byte("{")
+				w.update(record)
+			},
+			check: func(w *world, c *v1alpha1.IntrospectionClient) {
+				if note := w.said(w.config.SystemNamespace, "SweepHeldUp"); !strings.Contains(note, "Delete the client at the server yourself") {
+					w.t.Errorf("what is to be done? %s", note)
+				}
+				w.secret(w.config.SystemNamespace, w.leftover(c, credential.KindRecord).Name)
+				if w.idp.Client(w.tenant+".orders") == nil {
+					w.t.Error("the registration is gone")
+				}
+			},
+		},
+		"its server is another by now": {
+			reason: "a client that is not there says nothing about one at the old issuer",
+			before: func(w *world, _ *v1alpha1.IntrospectionClient) {
+				w.idp.AddRealm("other")
+				w.idp.In("other").AddClient(keycloak.Operator(operatorID, operatorPass))
+				w.strip(w.serverObject())
+				w.create(w.serverObject(func(s *v1alpha1.ClusterAuthorizationServer) {
+					s.Spec.Issuer = s.Spec.Issuer[:strings.LastIndex(s.Spec.Issuer, "/")+1] + "other"
+				}))
+			},
+			check: func(w *world, c *v1alpha1.IntrospectionClient) {
+				if note := w.said(w.config.SystemNamespace, "SweepHeldUp"); !strings.Contains(note, w.idp.Issuer()) || !strings.Contains(note, "Create it again") {
+					w.t.Errorf("where, and what is to be done? %s", note)
+				}
+				if w.idp.Client(w.tenant+".orders") == nil || w.record(c) == nil {
+					w.t.Error("the registration or its record is gone")
+				}
+			},
+		},
+		"the record came out of a backup": {
+			reason: "its mark is as old as the backup, and its object may be about to follow",
+			before: func(w *world, c *v1alpha1.IntrospectionClient) {
+				record := w.secret(w.config.SystemNamespace, w.leftover(c, credential.KindRecord).Name)
+				record.Annotations[credential.AnnotationMissing] = time.Now().Add(-2 * orphanGrace).UTC().Format(time.RFC3339)
+				w.update(record)
+			},
+			check: (*world).sweptAll,
+		},
+		"a ServiceAccount of its own": {
+			reason: "what stands for the client in the webhook's namespace goes with it",
+			before: func(w *world, c *v1alpha1.IntrospectionClient) {
+				if err := w.store().EnsureServiceAccount(w.t.Context(), credential.Object{Namespace: c.Namespace, Name: c.Name}); err != nil {
+					w.t.Fatal(err)
+				}
+			},
+			check: (*world).sweptAll,
 		},
 		"the record is lost too": {
 			reason: "the webhook's view knows server and client id: where nothing may be retained, all goes",

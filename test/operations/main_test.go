@@ -1,7 +1,7 @@
 // Copyright The introspection-operator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package operations_test does what docs/operations.md says: its commands, with bash, kubectl and
+// Package operations_test does what docs/operations.md and docs/restore.md say: their commands, with bash, kubectl and
 // kcadm.sh, on two clusters with the operator's processes and one Keycloak.
 package operations_test
 
@@ -9,9 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,18 +52,21 @@ type world struct {
 	path       string // the PATH with kubectl and kcadm.sh
 	kubeconfig string
 	program    string
-	running    []*exec.Cmd
+
+	mu      sync.Mutex
+	running map[string]*exec.Cmd // by the file of its log
 }
 
 // cluster is an API server with our processes on it.
 type cluster struct {
 	client.Client
 
-	name  string
-	plane *env.ControlPlane
+	name       string
+	plane      *env.ControlPlane
+	controller []string // the command line of its controller
 }
 
-var w world
+var w = world{running: map[string]*exec.Cmd{}}
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(ctrl.Log.WithSink(nil))
@@ -191,11 +197,12 @@ func (w *world) operate(c *cluster) error {
 		address[i] = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	common := []string{"--kubeconfig=" + kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=0"}
+	c.controller = append([]string{
+		"controller", "--allow-insecure-loopback", "--leader-elect=false",
+		"--drift-interval=1s", "--webhook-url=https://" + address[0],
+	}, common...)
 	return errors.Join(
-		w.run(c.name+"-controller.log", append([]string{
-			"controller", "--allow-insecure-loopback", "--leader-elect=false",
-			"--drift-interval=1s", "--webhook-url=https://" + address[0],
-		}, common...)...),
+		w.run(c.controllerLog(), c.controller...),
 		w.run(c.name+"-webhook.log", append([]string{
 			"webhook", "--config=" + config, "--introspection-bind-address=" + address[0],
 			"--forward-auth-bind-address=" + address[1], "--ext-authz-bind-address=" + address[2], "--token-review-bind-address=" + address[3],
@@ -204,25 +211,48 @@ func (w *world) operate(c *cluster) error {
 	)
 }
 
+func (c *cluster) controllerLog() string { return c.name + "-controller.log" }
+
 func (w *world) run(log string, args ...string) error {
-	out, err := os.Create(filepath.Join(w.dir, log))
+	out, err := os.OpenFile(filepath.Join(w.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(w.program, args...) //nolint:noctx // it ends with stop
+	cmd := exec.Command(w.program, args...) //nolint:noctx // it ends with halt
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return errors.Join(err, out.Close())
 	}
-	w.running = append(w.running, cmd)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[log] = cmd
 	return out.Close() // the process has its own
+}
+
+// halt ends a process, if it runs.
+func (w *world) halt(log string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	cmd := w.running[log]
+	if cmd == nil {
+		return nil
+	}
+	delete(w.running, log)
+	return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
+}
+
+// runs says whether a cluster's controller was started and not halted.
+func (w *world) runs(c *cluster) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.running[c.controllerLog()] != nil
 }
 
 // stop ends what start began.
 func (w *world) stop() error {
 	var errs []error
-	for _, cmd := range w.running {
-		errs = append(errs, cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
+	for _, log := range slices.Collect(maps.Keys(w.running)) {
+		errs = append(errs, w.halt(log))
 	}
 	for _, c := range []*cluster{&w.old, &w.young} {
 		if c.plane != nil {

@@ -11,9 +11,21 @@ import (
 	"testing"
 )
 
-const page = tree + "/docs/operations.md"
+// page is one whose commands are run.
+type page struct {
+	file string
+	// trials are how the tasks of its sections are done, and what has come of it then.
+	trials map[string]func(d *doing)
+}
 
-// task is a section of the page, and its blocks of commands in their order.
+func pages() []page {
+	return []page{
+		{"operations.md", trials()},
+		{"restore.md", restores()},
+	}
+}
+
+// task is a section of a page, and its blocks of commands in their order.
 type task struct {
 	title  string
 	blocks []string
@@ -22,12 +34,14 @@ type task struct {
 var (
 	heading = regexp.MustCompile(`(?m)^#{2,3} (.+)$`)
 	block   = regexp.MustCompile("(?ms)^( *)```sh\n(.*?)^ *```$")
+	// commands begins a block that has some, also one under a name that is not run.
+	commands = regexp.MustCompile("```(?:sh|bash|shell|console)\n")
 )
 
-// tasks are the sections of the page that have commands.
-func tasks(t *testing.T) []task {
+// tasks are the sections of a page that have commands.
+func tasks(t *testing.T, file string) []task {
 	t.Helper()
-	content, err := os.ReadFile(page)
+	content, err := os.ReadFile(tree + "/docs/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +64,8 @@ func tasks(t *testing.T) []task {
 			all = append(all, found)
 		}
 	}
-	if shown := strings.Count(string(content), "```sh\n"); shown == 0 || shown != count(all) {
-		t.Fatalf("%d blocks in the page, %d found", shown, count(all))
+	if shown := len(commands.FindAll(content, -1)); shown == 0 || shown != count(all) {
+		t.Fatalf("%d blocks of commands in %s, %d found", shown, file, count(all))
 	}
 	return all
 }
@@ -66,16 +80,18 @@ func count(all []task) int {
 
 // TestEveryTaskIsDone: a section with commands that no test knows is one that nobody ran.
 func TestEveryTaskIsDone(t *testing.T) {
-	var shown, done []string
-	for _, found := range tasks(t) {
-		shown = append(shown, found.title)
-	}
-	for title := range trials() {
-		done = append(done, title)
-	}
-	slices.Sort(shown)
-	slices.Sort(done)
-	if !slices.Equal(shown, done) {
-		t.Errorf("the page has %q, the tests do %q", shown, done)
+	for _, p := range pages() {
+		var shown, done []string
+		for _, found := range tasks(t, p.file) {
+			shown = append(shown, found.title)
+		}
+		for title := range p.trials {
+			done = append(done, title)
+		}
+		slices.Sort(shown)
+		slices.Sort(done)
+		if !slices.Equal(shown, done) {
+			t.Errorf("%s has %q, the tests do %q", p.file, shown, done)
+		}
 	}
 }

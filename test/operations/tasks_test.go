@@ -55,7 +55,7 @@ func (d *doing) file(name string) string {
 	return string(content)
 }
 
-// trials are how the tasks are done, and what has come of it then.
+// trials are those of docs/operations.md.
 func trials() map[string]func(d *doing) {
 	return map[string]func(d *doing){
 		"Back up":                                   backUp,
@@ -69,13 +69,17 @@ func trials() map[string]func(d *doing) {
 	}
 }
 
-func TestTasks(t *testing.T) {
-	done := trials()
-	for _, task := range tasks(t) {
+func TestTasks(t *testing.T) { do(t, page{"operations.md", trials()}) }
+
+// do runs a page from top to bottom.
+func do(t *testing.T, p page) {
+	t.Helper()
+	for _, task := range tasks(t, p.file) {
 		t.Run(task.title, func(t *testing.T) {
 			w.begin(t)
+			w.old.forget(t)
 			d := &doing{T: t, blocks: task.blocks, dir: t.TempDir()}
-			done[task.title](d)
+			p.trials[task.title](d)
 			if d.next != len(d.blocks) {
 				t.Errorf("%d blocks of %d were run", d.next, len(d.blocks))
 			}
@@ -86,8 +90,8 @@ func TestTasks(t *testing.T) {
 func backUp(d *doing) {
 	d.block()
 	for file, whole := range map[string][]string{
-		"objects.yaml": {"kind: ClusterAuthorizationServer\n", "kind: IntrospectionClient\n", "kind: TokenPolicy\n"},
-		"secrets.yaml": {"introspection.dev/object: shop/orders\n", "name: keycloak-operator\n"},
+		"objects.json": {`"kind": "ClusterAuthorizationServer"`, `"kind": "IntrospectionClient"`, `"kind": "TokenPolicy"`},
+		"secrets.json": {`"introspection.dev/object": "shop/orders"`, `"name": "keycloak-operator"`},
 	} {
 		content := d.file(file)
 		for _, sign := range whole {

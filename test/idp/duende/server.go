@@ -67,18 +67,14 @@ type Server struct {
 
 // New makes a server. It does not listen yet; it is an http.Handler all the same.
 func New(o Options) *Server {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err) // no randomness: nothing to test with
-	}
 	if o.Now == nil {
 		o.Now = clock.RealClock{}.Now
 	}
 	s := &Server{
-		o: o, key: key, keyID: random(16),
+		o:       o,
 		clients: map[string]*client{}, tokens: map[string]*issued{}, replayed: map[string]time.Time{},
 	}
-	s.signer = jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: s.keyID}}
+	s.newKey()
 	s.Server = fault.Serve(http.HandlerFunc(s.serve), o.TLS)
 	for _, c := range o.Clients {
 		s.AddClient(c)
@@ -87,6 +83,16 @@ func New(o Options) *Server {
 		s.AddResource(r)
 	}
 	return s
+}
+
+// newKey has tokens signed by another key from now on.
+func (s *Server) newKey() {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // no randomness: nothing to test with
+	}
+	s.key, s.keyID = key, random(16)
+	s.signer = jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: s.keyID}}
 }
 
 // Issuer is the issuer for callers that use URL.

@@ -106,6 +106,18 @@ type client struct {
 	secrets []Secret
 }
 
+// Reimport throws the host's data away and makes them anew: what registered is gone, none of its
+// tokens is known any more, and it signs with another key.
+func (s *Server) Reimport() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newKey()
+	s.rows, s.snapshot, s.tokens = nil, nil, map[string]*issued{}
+	for _, r := range s.o.Resources {
+		s.keep(r.clone())
+	}
+}
+
 // AddClient adds a client, or replaces it.
 func (s *Server) AddClient(c Client) {
 	made := &client{Client: c}

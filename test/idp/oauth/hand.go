@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"slices"
+	"time"
 )
 
 // What people do at the server past its protocols.
@@ -79,6 +80,16 @@ func (s *Server) Remove(id string) bool {
 	there := s.clients[id] != nil
 	s.drop(id)
 	return there
+}
+
+// Reimport throws all away that registered, and every token: only what is there from the start is left.
+func (s *Server) Reimport() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients, s.tokens, s.used = map[string]*client{}, map[string]*token{}, map[string]time.Time{}
+	for _, c := range s.o.Clients {
+		s.clients[c.ID] = staticClient(c)
+	}
 }
 
 // LoseAccess replaces a client's registration access token by one that nobody knows.
