@@ -30,7 +30,7 @@ func (s *clientScope) Fence(ctx context.Context) error {
 	if s.record == nil {
 		return nil // a lost record, at deletion: nobody else can have read it
 	}
-	if s.record.WroteWithin(fenceLife) {
+	if s.store.WroteWithin(fenceLife, s.record) {
 		return nil
 	}
 	s.record.Fence = credential.NewFence()

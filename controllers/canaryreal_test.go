@@ -43,8 +43,8 @@ func TestRealCanary(t *testing.T) {
 	active := func(id, secret, wish string) bool {
 		return realm.active(realm.token(id, secret, wish), c.Status.ClientID, ours.Secret.Reveal())
 	}
-	if !slices.Contains(realm.attached(canaryID, "optional"), scope) || slices.Contains(realm.attached(canaryID, "default"), scope) {
-		t.Errorf("the mapping is not lent to the canary as optional: %q", realm.attached(canaryID, "optional"))
+	if !slices.Contains(realm.lent("optional"), scope) || slices.Contains(realm.lent("default"), scope) {
+		t.Errorf("the mapping is not lent to the canary as optional: %q", realm.lent("optional"))
 	}
 	if !active(canaryID, canaryPass, scope) || !active(tokenClient, "web-secret", "") || active(canaryID, canaryPass, "") {
 		t.Error("tokens name the client that are not to, or those that are to do not")
@@ -78,7 +78,7 @@ func TestRealCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gone(c)
-	if left := realm.attached(canaryID, "optional"); slices.Contains(left, scope) {
+	if left := realm.lent("optional"); slices.Contains(left, scope) {
 		t.Errorf("left with the canary: %q", left)
 	}
 }
@@ -188,13 +188,13 @@ func (r *realm) active(token, id, secret string) bool {
 	return got.Active
 }
 
-// attached are the names of the client scopes of a client: its "default" or its "optional" ones.
-func (r *realm) attached(client, kind string) (names []string) {
+// lent are the names of the canary's client scopes: its "default" or its "optional" ones.
+func (r *realm) lent(kind string) (names []string) {
 	r.t.Helper()
 	var clients []struct{ ID string }
-	r.manage(http.MethodGet, "/clients?clientId="+url.QueryEscape(client), &clients)
+	r.manage(http.MethodGet, "/clients?clientId="+url.QueryEscape(canaryID), &clients)
 	if len(clients) != 1 {
-		r.t.Fatalf("%d clients %s", len(clients), client)
+		r.t.Fatalf("%d clients %s", len(clients), canaryID)
 	}
 	var scopes []struct{ Name string }
 	r.manage(http.MethodGet, "/clients/"+clients[0].ID+"/"+kind+"-client-scopes", &scopes)

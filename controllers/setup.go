@@ -56,6 +56,7 @@ func Setup(ctx context.Context, mgr manager.Manager, config Config) error {
 	store := &credential.Store{
 		Reader: mgr.GetAPIReader(), Writer: mgr.GetClient(), Watched: mgr.GetClient(),
 		SystemNamespace: config.SystemNamespace, WebhookNamespace: config.WebhookNamespace, Instance: config.Instance,
+		Clock: config.Clock,
 	}
 	bundleChanged, hinted := make(chan clientEvent), make(chan clientEvent)
 	certificates := &certificateReconciler{config: config, store: store, clock: config.Clock, changed: bundleChanged}

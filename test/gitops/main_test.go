@@ -79,7 +79,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	cluster.idp = keycloak.New(keycloak.Options{Clients: []keycloak.Client{
-		keycloak.Operator("introspection-operator", "the-operators-own-secret"), {ID: "web", Secret: "web-secret"},
+		keycloak.Operator("introspection-operator", "the-operators-own-secret"),
+		{ID: "web", Secret: "web-secret"},
 		{ID: "introspection-canary", Secret: "the-canarys-own-secret"},
 	}})
 	cluster.idp.Start()

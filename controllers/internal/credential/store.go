@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -61,6 +62,8 @@ type Store struct {
 	Watched client.Reader
 	// SystemNamespace holds the records, WebhookNamespace the projections for the webhook.
 	SystemNamespace, WebhookNamespace string
+	// Clock says when a record was written; nil: nobody asks.
+	Clock clock.PassiveClock
 	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
 	Instance string
 
@@ -72,12 +75,12 @@ type StoredRecord struct {
 	Record
 
 	secret *corev1.Secret
-	wrote  time.Time // by this process, on its monotonic clock; zero if it was only read
+	wrote  time.Time // by this process; zero if it was only read
 }
 
 // WroteWithin says that this process wrote the record, at the version it had read, so short a time ago.
-func (r *StoredRecord) WroteWithin(d time.Duration) bool {
-	return !r.wrote.IsZero() && time.Since(r.wrote) < d
+func (s *Store) WroteWithin(d time.Duration, r *StoredRecord) bool {
+	return s.Clock != nil && !r.wrote.IsZero() && s.Clock.Since(r.wrote) < d
 }
 
 // LoadRecord reads an object's record; nil if there is none.
@@ -109,7 +112,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
-		record.secret, record.wrote = secret, time.Now()
+		record.secret, record.wrote = secret, s.now()
 		return nil
 	}
 	if held := record.secret.Data; len(held) == 1 && bytes.Equal(held[keyRecord], data) && s.marked(record.secret, KindRecord, record.Object) {
@@ -121,8 +124,15 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
-	record.secret, record.wrote = secret, time.Now()
+	record.secret, record.wrote = secret, s.now()
 	return nil
+}
+
+func (s *Store) now() time.Time {
+	if s.Clock == nil {
+		return time.Time{}
+	}
+	return s.Clock.Now()
 }
 
 // DeleteRecord removes an object's record.
