@@ -106,6 +106,12 @@ func keycloakSite(policy *keycloak.Rotation) func(*testing.T) *site {
 
 func duendeSite(t *testing.T) *site {
 	t.Helper()
+	s, _ := duendeHost(t)
+	return s
+}
+
+func duendeHost(t *testing.T) (*site, *duende.Server) {
+	t.Helper()
 	w := newWorld(t)
 	idp, server := w.duendeServer(duende.Recorded())
 	server.Spec.Access.Scopes = []string{ordersScope, "orders.write"}
@@ -131,7 +137,7 @@ func duendeSite(t *testing.T) *site {
 			return r.DisplayName != nil && *r.DisplayName == "by hand"
 		},
 		inject: idp.Inject,
-	}
+	}, idp
 }
 
 func oauthSite(o oauth.Options) func(*testing.T) *site {
