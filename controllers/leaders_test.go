@@ -15,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
+	"github.com/introspection-dev/introspection-operator/controllers/internal/credential"
 )
 
 // pause stops a process in the midst of a write: the call is on its way, and arrives when
@@ -168,4 +171,33 @@ func (s *site) heals(l *life) {
 		return errors.Join(s.works(l.o), s.kube.Get(ctx, client.ObjectKeyFromObject(l.o), l.o))
 	})
 	s.one(l.o)
+}
+
+// A write of the record is a fence for a second: after that whoever else wrote it has taken over.
+func TestAWriteIsAFenceForASecond(t *testing.T) {
+	w, now := newWorld(t), clocktesting.NewFakePassiveClock(time.Now())
+	store := w.store()
+	store.Clock = now
+	object := credential.Object{Namespace: w.tenant, Name: "orders"}
+	value := credential.NewValue(now.Now())
+	ours := &credential.StoredRecord{Record: credential.Record{Object: object, Facade: value, Next: &value}}
+	if err := store.SaveRecord(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	s := &clientScope{clientReconciler: &clientReconciler{store: store}, record: ours}
+	theirs, err := store.LoadRecord(t.Context(), object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Fence = "theirs"
+	if err := store.SaveRecord(t.Context(), theirs); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Fence(t.Context()); err != nil {
+		t.Errorf("within the second: %v", err)
+	}
+	now.SetTime(now.Now().Add(fenceLife))
+	if err := s.Fence(t.Context()); !apierrors.IsConflict(err) {
+		t.Errorf("after it: %v", err)
+	}
 }
