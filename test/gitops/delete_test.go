@@ -61,7 +61,7 @@ func TestDeletionInAnyOrder(t *testing.T) {
 
 // stays are the operator's own Secrets, of no object.
 var stays = []string{
-	systemNamespace + "/keycloak-operator", systemNamespace + "/webhook-ca", webhookNamespace + "/webhook-tls", webhookNamespace + "/webhook-ca",
+	systemNamespace + "/keycloak-operator", systemNamespace + "/keycloak-canary", systemNamespace + "/webhook-ca", webhookNamespace + "/webhook-tls", webhookNamespace + "/webhook-ca",
 }
 
 func nothingLeft(ctx context.Context) error {
