@@ -199,17 +199,8 @@ func TestKilledAtEachCallOfAGivingBack(t *testing.T) {
 			w.ready(o)
 			return o
 		},
-		prepare: func(o client.Object) {
-			if err := w.kube.Delete(t.Context(), o); err != nil {
-				t.Fatal(err)
-			}
-		},
-		done: func(ctx context.Context, o client.Object) error {
-			if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-				return client.IgnoreNotFound(err)
-			}
-			return errors.New("still there")
-		},
+		prepare: w.delete,
+		done:    w.isGone,
 		check: func(o client.Object) {
 			w.givenBack(o, before)
 			w.untouched(foreign)
@@ -223,9 +214,7 @@ func TestKilledAtEachCallOfAGivingBack(t *testing.T) {
 // giveUp deletes an object and waits for its end.
 func (w *world) giveUp(o client.Object) {
 	w.t.Helper()
-	if err := w.kube.Delete(w.t.Context(), o); err != nil {
-		w.t.Fatal(err)
-	}
+	w.delete(o)
 	w.gone(o)
 }
 

@@ -265,17 +265,8 @@ func TestKilledAtEachCallOfADeletion(t *testing.T) {
 			w.ready(o)
 			return o
 		},
-		prepare: func(o client.Object) {
-			if err := w.kube.Delete(t.Context(), o); err != nil {
-				t.Fatal(err)
-			}
-		},
-		done: func(ctx context.Context, o client.Object) error {
-			if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-				return client.IgnoreNotFound(err)
-			}
-			return errors.New("still there")
-		},
+		prepare: w.delete,
+		done:    w.isGone,
 		check: func(o client.Object) {
 			w.nothingLeft(o)
 			w.untouched(foreign)
@@ -301,10 +292,7 @@ func (w *world) isReady(ctx context.Context, o client.Object) error {
 // remove deletes a client and waits for its end.
 func (w *world) remove(o client.Object) {
 	w.t.Helper()
-	if err := w.kube.Delete(w.t.Context(), o); err != nil {
-		w.t.Fatal(err)
-	}
-	w.gone(o)
+	w.giveUp(o)
 	w.nothingLeft(o)
 }
 
@@ -350,14 +338,19 @@ func (w *world) nothingLeft(o client.Object) {
 	if w.idp.Scope("introspection:"+clientID) != nil {
 		w.t.Errorf("the scope of %s is still there", clientID)
 	}
-	hash := credential.Object{Namespace: o.GetNamespace(), Name: o.GetName()}.Hash()
-	for _, key := range []client.ObjectKey{
-		{Namespace: w.config.SystemNamespace, Name: "record-" + hash},
-		{Namespace: w.config.WebhookNamespace, Name: "client-" + hash},
-		{Namespace: o.GetNamespace(), Name: o.GetName()},
+	w.secretsLeft(o, false)
+}
+
+// secretsLeft asserts which Secrets of a client are there that is gone: those that it was to retain.
+func (w *world) secretsLeft(o client.Object, retained bool) {
+	w.t.Helper()
+	for key, stays := range map[client.ObjectKey]bool{
+		w.leftover(o, credential.KindRecord): retained,
+		w.leftover(o, credential.KindClient): false,
+		client.ObjectKeyFromObject(o):        retained,
 	} {
-		if err := w.kube.Get(w.t.Context(), key, &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
-			w.t.Errorf("Secret %s is still there (%v)", key, err)
+		if err := w.kube.Get(w.t.Context(), key, &corev1.Secret{}); client.IgnoreNotFound(err) != nil || (err == nil) != stays {
+			w.t.Errorf("Secret %s is there: %t (%v)", key, err == nil, err)
 		}
 	}
 }

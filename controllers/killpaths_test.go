@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/introspection-dev/introspection-operator/api/v1alpha1"
@@ -186,7 +185,7 @@ func restoration() path {
 			if len(l.registered()) == 0 || r == nil || r.Current == nil || r.Next != nil || r.ClientID != l.o.Status.ClientID {
 				return errors.New("it is not registered again")
 			}
-			return l.works(l.o)
+			return l.serves(l.o)
 		},
 		check: func(l *life) {
 			if r := l.record(l.o); r.Facade.Secret != l.before.Facade.Secret {
@@ -217,7 +216,7 @@ func (s *site) walk(name string, p path, dies string) (points int) {
 			if p.begin == nil || p.gone || dies != "" {
 				return
 			}
-			if err := s.works(l.o); err != nil {
+			if err := s.serves(l.o); err != nil {
 				s.t.Errorf("after %s: %v", at, err)
 			}
 		},
@@ -282,28 +281,11 @@ func (s *site) next(l *life, p path, n int) client.Object {
 	return l.o
 }
 
-func (w *world) isGone(ctx context.Context, o client.Object) error {
-	if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	return errors.New("still there")
-}
-
 // leftBehind asserts that a client which is gone left nothing but what it was to retain.
 func (s *site) leftBehind(l *life, retained bool) {
 	s.t.Helper()
 	if ids := s.registered(); (len(ids) == 1) != retained || len(ids) > 1 {
 		s.t.Errorf("registered: %q", ids)
 	}
-	hash := credential.Object{Namespace: s.tenant, Name: l.o.Name}.Hash()
-	for key, stays := range map[client.ObjectKey]bool{
-		{Namespace: s.config.SystemNamespace, Name: "record-" + hash}:  retained,
-		{Namespace: s.config.WebhookNamespace, Name: "client-" + hash}: false,
-		{Namespace: s.tenant, Name: l.o.Name}:                          retained,
-	} {
-		err := s.kube.Get(s.t.Context(), key, &corev1.Secret{})
-		if client.IgnoreNotFound(err) != nil || (err == nil) != stays {
-			s.t.Errorf("Secret %s is there: %t (%v)", key, err == nil, err)
-		}
-	}
+	s.secretsLeft(l.o, retained)
 }

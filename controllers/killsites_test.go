@@ -188,16 +188,15 @@ func (s *site) one(c *v1alpha1.IntrospectionClient) {
 	if err := s.takes(record.Proof(*record.Current)); err != nil {
 		s.t.Errorf("the server refuses the credential in use: %v", err)
 	}
-	if err := s.works(c); err != nil {
+	if err := s.serves(c); err != nil {
 		s.t.Error(err)
 	}
 }
 
 // isProjected says whether the webhook knows what the record says.
 func (s *site) isProjected(ctx context.Context, c *v1alpha1.IntrospectionClient) error {
-	hash := credential.Object{Namespace: c.Namespace, Name: c.Name}.Hash()
 	secret := &corev1.Secret{}
-	if err := s.kube.Get(ctx, client.ObjectKey{Namespace: s.config.WebhookNamespace, Name: "client-" + hash}, secret); err != nil {
+	if err := s.kube.Get(ctx, s.leftover(c, credential.KindClient), secret); err != nil {
 		return err
 	}
 	p, err := credential.DecodeWebhookClient(secret.Data)
@@ -210,9 +209,9 @@ func (s *site) isProjected(ctx context.Context, c *v1alpha1.IntrospectionClient)
 	return nil
 }
 
-// works says why what is published does not: the webhook must know what the workload
+// serves says why what is published does not: the webhook must know what the workload
 // holds, and the server one of what the webhook holds.
-func (s *site) works(c *v1alpha1.IntrospectionClient) error {
+func (s *site) serves(c *v1alpha1.IntrospectionClient) error {
 	s.t.Helper()
 	mounted, p := s.secret(c.Namespace, c.Name), s.projected(c)
 	sum := credential.HashSecret(provider.Secret(mounted.Data["client_secret"]))

@@ -145,7 +145,7 @@ func TestTwoLeaders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if broken := s.works(l.o); (broken != nil) != tc.breaks {
+			if broken := s.serves(l.o); (broken != nil) != tc.breaks {
 				t.Errorf("%s: it was answered with %d, and then: %v", tc.reason, status, broken)
 			}
 			s.heals(l)
@@ -168,7 +168,7 @@ func (s *site) heals(l *life) {
 		if err := s.takes(r.Proof(*r.Current)); err != nil {
 			return err
 		}
-		return errors.Join(s.works(l.o), s.kube.Get(ctx, client.ObjectKeyFromObject(l.o), l.o))
+		return errors.Join(s.serves(l.o), s.kube.Get(ctx, client.ObjectKeyFromObject(l.o), l.o))
 	})
 	s.one(l.o)
 }
@@ -176,8 +176,8 @@ func (s *site) heals(l *life) {
 // A write of the record is a fence for a second: after that whoever else wrote it has taken over.
 func TestAWriteIsAFenceForASecond(t *testing.T) {
 	w, now := newWorld(t), clocktesting.NewFakePassiveClock(time.Now())
+	w.config.Clock = now
 	store := w.store()
-	store.Clock = now
 	object := credential.Object{Namespace: w.tenant, Name: "orders"}
 	value := credential.NewValue(now.Now())
 	ours := &credential.StoredRecord{Record: credential.Record{Object: object, Facade: value, Next: &value}}

@@ -56,8 +56,8 @@ func handled(c *v1alpha1.IntrospectionClient) {
 	c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "1", v1alpha1.AnnotationRevokePrevious: "1"}
 }
 
-// whole asserts one registration that works and that tokens name.
-func (s *site) whole(c *v1alpha1.IntrospectionClient) *credential.StoredRecord {
+// sound asserts one registration that works and that tokens name.
+func (s *site) sound(c *v1alpha1.IntrospectionClient) *credential.StoredRecord {
 	s.t.Helper()
 	s.ready(c)
 	s.one(c)
@@ -85,7 +85,7 @@ func TestTheServerIsRestored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			everySite(t, func(s *site, c *v1alpha1.IntrospectionClient, choosesIDs bool) {
 				stop := s.start(nil)
-				before := s.whole(c)
+				before := s.sound(c)
 				mounted := s.secret(s.tenant, "orders")
 				if tc.lose == nil {
 					stop()
@@ -108,7 +108,7 @@ func TestTheServerIsRestored(t *testing.T) {
 				if note := s.said(s.tenant, "DriftRepaired"); strings.Contains(note, "the same id and secret") == choosesIDs {
 					s.t.Errorf("what was done? %s", note)
 				}
-				after := s.whole(c)
+				after := s.sound(c)
 				if same := after.ClientID == before.ClientID && kept(after, before); same == choosesIDs {
 					s.t.Errorf("%s: client %s was %s, and its credential is the one from before: %t", tc.reason, after.ClientID, before.ClientID, kept(after, before))
 				}
@@ -120,10 +120,11 @@ func TestTheServerIsRestored(t *testing.T) {
 	}
 }
 
-// restored is what a backup tool brings back, and what is expected of it.
+// restored is what a backup tool brings back with the object, and what is expected of it.
 type restored struct {
-	reason  string
-	restore func(s *site, c *v1alpha1.IntrospectionClient, b backup)
+	reason string
+	// kept says that nothing but the object was lost; the mounted Secret is restored all the same.
+	kept, mounted, record bool
 	// facade and server say that the credentials of the backup go on.
 	facade, server bool
 	// says is the Event; chosen is it where the server chooses ids, if that is another.
@@ -132,46 +133,29 @@ type restored struct {
 
 // restorations are the rows of docs/restore.md.
 var restorations = map[string]restored{
-	"all of it": {
-		"nobody notices",
-		func(s *site, c *v1alpha1.IntrospectionClient, b backup) {
-			s.wipe(c)
-			s.create(b.mounted)
-			s.create(b.record)
-			s.create(b.object)
-		}, true, true, "RecordRestored", "",
-	},
-	"the objects, and the records stayed": {
-		"the record knows what was handled",
-		func(s *site, c *v1alpha1.IntrospectionClient, b backup) {
-			s.strip(c)
-			s.replace(b.mounted)
-			s.create(b.object)
-		}, true, true, "Continued", "",
-	},
-	"not the mounted Secrets": {
-		"they are made of the records",
-		func(s *site, c *v1alpha1.IntrospectionClient, b backup) {
-			s.wipe(c)
-			s.create(b.record)
-			s.create(b.object)
-		}, true, true, "RecordRestored", "",
-	},
-	"not the records": {
-		"workloads keep their secret, the server gets another",
-		func(s *site, c *v1alpha1.IntrospectionClient, b backup) {
-			s.wipe(c)
-			s.create(b.mounted)
-			s.create(b.object)
-		}, true, false, "RecordLost", "",
-	},
-	"neither": {
-		"our registration is known by its mark, where it is shown",
-		func(s *site, c *v1alpha1.IntrospectionClient, b backup) {
-			s.wipe(c)
-			s.create(b.object)
-		}, false, false, "TakenUp", "Registered",
-	},
+	"all of it":                           {"nobody notices", false, true, true, true, true, "RecordRestored", ""},
+	"the objects, and the records stayed": {"the record knows what was handled", true, true, false, true, true, "Continued", ""},
+	"not the mounted Secrets":             {"they are made of the records", false, false, true, true, true, "RecordRestored", ""},
+	"not the records":                     {"workloads keep their secret, the server gets another", false, true, false, true, false, "RecordLost", ""},
+	"neither":                             {"our registration is known by its mark, where it is shown", false, false, false, false, false, "TakenUp", "Registered"},
+}
+
+// restore loses a client, and brings back what the backup tool does.
+func (s *site) restore(c *v1alpha1.IntrospectionClient, b backup, tc restored) {
+	s.t.Helper()
+	if tc.kept {
+		s.strip(c)
+		s.deleteSecret(b.mounted.Namespace, b.mounted.Name)
+	} else {
+		s.wipe(c)
+	}
+	if tc.mounted {
+		s.create(b.mounted)
+	}
+	if tc.record {
+		s.create(b.record)
+	}
+	s.create(b.object)
 }
 
 // A backup tool restores the cluster's objects: other UIDs, no status, no owner references, no
@@ -181,10 +165,10 @@ func TestTheClusterIsRestored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			everySite(t, func(s *site, c *v1alpha1.IntrospectionClient, choosesIDs bool) {
 				stop := s.start(nil)
-				before := s.whole(c)
+				before := s.sound(c)
 				mounted := s.secret(s.tenant, "orders")
 				stop()
-				tc.restore(s, c, s.backUp(c))
+				s.restore(c, s.backUp(c), tc)
 				s.start(nil)
 				again := s.clientObject("orders")
 				s.ready(again)
@@ -195,7 +179,7 @@ func TestTheClusterIsRestored(t *testing.T) {
 				if lost := choosesIDs && !tc.server; lost {
 					s.leftThere(before, tc, note)
 				}
-				after := s.whole(again)
+				after := s.sound(again)
 				if kept(after, before) != tc.server {
 					s.t.Errorf("%s: the server's credential goes on: %t", tc.reason, !tc.server)
 				}

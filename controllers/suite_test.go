@@ -16,7 +16,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -264,13 +263,14 @@ func (w *world) ready(o client.Object) {
 
 func (w *world) gone(o client.Object) {
 	w.t.Helper()
-	w.eventually(o.GetName()+" is gone", func(ctx context.Context) error {
-		err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o)
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return errors.Join(err, errors.New("still there: "+describe(conditionsOf(o))))
-	})
+	w.eventually(o.GetName()+" is gone", func(ctx context.Context) error { return w.isGone(ctx, o) })
+}
+
+func (w *world) isGone(ctx context.Context, o client.Object) error {
+	if err := w.kube.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	return errors.New("still there: " + describe(conditionsOf(o)))
 }
 
 func conditionsOf(o client.Object) []metav1.Condition {
@@ -322,6 +322,6 @@ func (w *world) recordNow(ctx context.Context, o client.Object) *credential.Stor
 func (w *world) store() *credential.Store {
 	return &credential.Store{
 		Reader: w.kube, Writer: w.kube, SystemNamespace: w.config.SystemNamespace,
-		WebhookNamespace: w.config.WebhookNamespace, Instance: w.config.Instance,
+		WebhookNamespace: w.config.WebhookNamespace, Instance: w.config.Instance, Clock: w.config.Clock,
 	}
 }

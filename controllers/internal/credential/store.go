@@ -62,7 +62,7 @@ type Store struct {
 	Watched client.Reader
 	// SystemNamespace holds the records, WebhookNamespace the projections for the webhook.
 	SystemNamespace, WebhookNamespace string
-	// Clock says when a record was written; nil: nobody asks.
+	// Clock says when a record was written.
 	Clock clock.PassiveClock
 	// Instance is this operator's, so that two on one cluster don't take each other's Secrets.
 	Instance string
@@ -80,7 +80,7 @@ type StoredRecord struct {
 
 // WroteWithin says that this process wrote the record, at the version it had read, so short a time ago.
 func (s *Store) WroteWithin(d time.Duration, r *StoredRecord) bool {
-	return s.Clock != nil && !r.wrote.IsZero() && s.Clock.Since(r.wrote) < d
+	return !r.wrote.IsZero() && s.Clock.Since(r.wrote) < d
 }
 
 // LoadRecord reads an object's record; nil if there is none.
@@ -112,7 +112,7 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 		if err := s.create(ctx, secret, contentSum{}); err != nil {
 			return fmt.Errorf("creating the record of %s: %w", record.Object, err)
 		}
-		record.secret, record.wrote = secret, s.now()
+		record.secret, record.wrote = secret, s.Clock.Now()
 		return nil
 	}
 	if held := record.secret.Data; len(held) == 1 && bytes.Equal(held[keyRecord], data) && s.marked(record.secret, KindRecord, record.Object) {
@@ -124,15 +124,8 @@ func (s *Store) SaveRecord(ctx context.Context, record *StoredRecord) error {
 	if err := s.update(ctx, secret, contentSum{}); err != nil {
 		return fmt.Errorf("updating the record of %s: %w", record.Object, err)
 	}
-	record.secret, record.wrote = secret, s.now()
+	record.secret, record.wrote = secret, s.Clock.Now()
 	return nil
-}
-
-func (s *Store) now() time.Time {
-	if s.Clock == nil {
-		return time.Time{}
-	}
-	return s.Clock.Now()
 }
 
 // DeleteRecord removes an object's record.
