@@ -11,8 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,24 +142,11 @@ type realm struct {
 // startRealm starts a Keycloak with the clients of a world, and the canary.
 func startRealm(t *testing.T) *realm {
 	t.Helper()
-	confidential := func(id, secret string) map[string]any {
-		return map[string]any{"clientId": id, "secret": secret, "enabled": true, "serviceAccountsEnabled": true, "fullScopeAllowed": id == operatorID}
-	}
-	content, err := json.Marshal(map[string]any{
-		"realm": "acme", "enabled": true,
-		"clients": []any{confidential(operatorID, operatorPass), confidential(tokenClient, "web-secret"), confidential(canaryID, canaryPass)},
-		"users": []any{map[string]any{
-			"username": "service-account-" + operatorID, "enabled": true, "serviceAccountClientId": operatorID,
-			"clientRoles": map[string]any{"realm-management": []string{"manage-clients"}},
-		}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "acme.json")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	own := map[string]any{"fullScopeAllowed": false}
+	file := env.RealmForTest(t, "acme", nil,
+		env.RealmClient{ID: operatorID, Secret: operatorPass, Roles: []string{"manage-clients"}},
+		env.RealmClient{ID: tokenClient, Secret: "web-secret", Members: own},
+		env.RealmClient{ID: canaryID, Secret: canaryPass, Members: own})
 	server := env.KeycloakForTest(t, env.KeycloakOptions{RealmFiles: []string{file}})
 	return &realm{t: t, admin: server.URL() + "/admin/realms/acme", issuer: server.URL() + "/realms/acme"}
 }

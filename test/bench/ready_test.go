@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -76,10 +75,7 @@ func newSite(b *testing.B) *site {
 	b.Helper()
 	ctrl.SetLogger(ctrl.Log.WithSink(nil))
 	plane := env.ControlPlaneForTest(b, env.ControlPlaneOptions{CRDPaths: []string{"../../config/crd/bases"}})
-	realm := filepath.Join(b.TempDir(), "acme.json")
-	if err := os.WriteFile(realm, realmJSON(b), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	realm := env.RealmForTest(b, "acme", nil, operatorClient, env.RealmClient{ID: "web", Members: map[string]any{"publicClient": true, "serviceAccountsEnabled": false}})
 	idp := env.KeycloakForTest(b, env.KeycloakOptions{RealmFiles: []string{realm}})
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -129,24 +125,8 @@ func newSite(b *testing.B) *site {
 	return s
 }
 
-func realmJSON(b *testing.B) []byte {
-	b.Helper()
-	encoded, err := json.Marshal(map[string]any{
-		"realm": "acme", "enabled": true,
-		"clients": []map[string]any{
-			{"clientId": "operator", "secret": operatorSecret, "serviceAccountsEnabled": true, "enabled": true},
-			{"clientId": "web", "publicClient": true, "enabled": true},
-		},
-		"users": []map[string]any{{
-			"username": "service-account-operator", "enabled": true, "serviceAccountClientId": "operator",
-			"clientRoles": map[string]any{"realm-management": []string{"manage-clients"}},
-		}},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return encoded
-}
+// operatorClient is what the operator signs in as.
+var operatorClient = env.RealmClient{ID: "operator", Secret: operatorSecret, Roles: []string{"manage-clients"}}
 
 func (s *site) create(b *testing.B, o client.Object) {
 	b.Helper()

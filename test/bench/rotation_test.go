@@ -5,11 +5,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -84,10 +81,11 @@ func keycloakSpec(issuer string) v1alpha1.ClusterAuthorizationServerSpec {
 func realKeycloak(policed bool) func(testing.TB) rotationServer {
 	return func(tb testing.TB) rotationServer {
 		tb.Helper()
-		file := filepath.Join(tb.TempDir(), "acme.json")
-		if err := os.WriteFile(file, rotatingRealm(tb, policed), 0o600); err != nil {
-			tb.Fatal(err)
+		realm := map[string]any{"accessTokenLifespan": 3600}
+		if policed {
+			maps.Copy(realm, env.SecretRotation())
 		}
+		file := env.RealmForTest(tb, "acme", realm, operatorClient, env.RealmClient{ID: "web", Secret: "web-secret"})
 		idp := env.KeycloakForTest(tb, env.KeycloakOptions{RealmFiles: []string{file}})
 		return keycloakServer(idp.URL() + "/realms/acme")
 	}
@@ -125,29 +123,6 @@ func realProvider(tb testing.TB) rotationServer {
 		secret: map[string]string{"token": p.InitialAccessToken},
 		token:  func(context.Context) (string, error) { return "nobody-issued-this", nil },
 	}
-}
-
-func rotatingRealm(tb testing.TB, policed bool) []byte {
-	tb.Helper()
-	realm := map[string]any{
-		"realm": "acme", "enabled": true, "accessTokenLifespan": 3600,
-		"clients": []map[string]any{
-			{"clientId": "operator", "secret": operatorSecret, "serviceAccountsEnabled": true, "enabled": true},
-			{"clientId": "web", "secret": "web-secret", "serviceAccountsEnabled": true, "enabled": true},
-		},
-		"users": []map[string]any{{
-			"username": "service-account-operator", "enabled": true, "serviceAccountClientId": "operator",
-			"clientRoles": map[string]any{"realm-management": []string{"manage-clients"}},
-		}},
-	}
-	if policed {
-		maps.Copy(realm, env.SecretRotation())
-	}
-	encoded, err := json.Marshal(realm)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return encoded
 }
 
 // objects makes n clients with a policy each, and waits until all of them are Ready.

@@ -4,8 +4,6 @@
 package keycloak_test
 
 import (
-	"encoding/json"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,15 +17,7 @@ import (
 // TestReal runs on a real Keycloak what TestConformance and TestTraps run on
 // the protocol-level one.
 func TestReal(t *testing.T) {
-	dir := t.TempDir()
-	var files []string
-	for _, name := range []string{"acme", "rotating", "other"} {
-		file := filepath.Join(dir, name+".json")
-		if err := os.WriteFile(file, realmFile(t, name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
+	files := []string{realmFile(t, "acme", nil), realmFile(t, "rotating", env.SecretRotation()), realmFile(t, "other", nil)}
 	server := env.KeycloakForTest(t, env.KeycloakOptions{RealmFiles: files})
 	w := newWorld(server.URL(), "acme")
 	rotating := newWorld(server.URL(), "rotating")
@@ -91,24 +81,11 @@ func script(t *testing.T, w *world, server *env.Keycloak) {
 }
 
 // realmFile is a realm with the clients of a world, to be imported.
-func realmFile(t *testing.T, name string) []byte {
+func realmFile(t *testing.T, name string, more map[string]any) string {
 	t.Helper()
-	roles := map[string][]string{"operator": {"manage-clients"}, "root": {"realm-admin"}, "viewer": {"view-clients"}, "nobody": {}, "web": {}, "mobile": {}}
-	var clients, users []map[string]any
-	for id, granted := range roles {
-		clients = append(clients, map[string]any{"clientId": id, "secret": id + "-secret", "serviceAccountsEnabled": true, "enabled": true})
-		users = append(users, map[string]any{
-			"username": "service-account-" + id, "enabled": true, "serviceAccountClientId": id,
-			"clientRoles": map[string]any{"realm-management": granted},
-		})
+	var clients []env.RealmClient
+	for id, granted := range map[string][]string{"operator": {"manage-clients"}, "root": {"realm-admin"}, "viewer": {"view-clients"}, "nobody": {}, "web": {}, "mobile": {}} {
+		clients = append(clients, env.RealmClient{ID: id, Secret: id + "-secret", Roles: granted})
 	}
-	realm := map[string]any{"realm": name, "enabled": true, "clients": clients, "users": users}
-	if name == "rotating" {
-		maps.Copy(realm, env.SecretRotation())
-	}
-	body, err := json.Marshal(realm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
+	return env.RealmForTest(t, name, more, clients...)
 }

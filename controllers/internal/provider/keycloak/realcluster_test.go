@@ -27,11 +27,7 @@ import (
 // TestRealCluster is a real Keycloak that trusts a real API server's issuer.
 func TestRealCluster(t *testing.T) {
 	c := realCluster(t)
-	file := filepath.Join(t.TempDir(), "acme.json")
-	if err := os.WriteFile(file, realmFile(t, "acme"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := env.KeycloakForTest(t, env.KeycloakOptions{RealmFiles: []string{file}})
+	server := env.KeycloakForTest(t, env.KeycloakOptions{RealmFiles: []string{realmFile(t, "acme", nil)}})
 	w := newWorld(server.URL(), "acme")
 	w.trust(t, c)
 	t.Run("sign-in", func(t *testing.T) { accountSignIn(t, w, c) })
