@@ -143,12 +143,16 @@ type asked struct {
 	err    error
 }
 
-func (a *asked) List(_ context.Context, _ client.ObjectList, opts ...client.ListOption) error {
+func (a *asked) List(ctx context.Context, _ client.ObjectList, opts ...client.ListOption) error {
 	o := client.ListOptions{}
 	o.ApplyOptions(opts)
 	a.limits = append(a.limits, o.Limit)
-	time.Sleep(time.Second)
-	return a.err
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Second):
+		return a.err
+	}
 }
 
 // A watch that hears nothing looks the same whether nothing changed or nobody is there.
