@@ -100,11 +100,12 @@ func (s *clientScope) tellRecord(record *credential.StoredRecord, found recordSt
 	}
 }
 
-// deletionHeldUp says that a deletion waits, once for each reason.
+// deletionHeldUp says that a deletion waits, once for each reason. What Ready said before the deletion,
+// which begins another generation, does not count: the server may have been down already.
 func (s *clientScope) deletionHeldUp(err error) {
 	h := haltOf(err)
 	for _, c := range s.object.Status.Conditions {
-		if c.Type == v1alpha1.ConditionReady && c.Reason == h.reason {
+		if c.Type == v1alpha1.ConditionReady && c.Reason == h.reason && c.ObservedGeneration == s.object.Generation {
 			return
 		}
 	}

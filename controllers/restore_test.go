@@ -264,6 +264,17 @@ func TestTheClusterIsRebuilt(t *testing.T) {
 	}
 }
 
+// A deletion waits for a server that was down before it, and says so: that the object was not Ready is
+// no news, that its deletion hangs is.
+func TestADeletionSaysThatItWaitsForAnOutageFromBefore(t *testing.T) {
+	w, c := registered(t)
+	w.idp.Inject(keycloak.Fault{Match: keycloak.Matching("", "/admin/"), Undone: true, Status: http.StatusServiceUnavailable, Body: keycloak.HTML})
+	w.hint(c)
+	w.condition(c, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonServerError)
+	w.delete(c)
+	w.said(w.tenant, "DeletionHeldUp")
+}
+
 // A deletion, of a namespace or of an object, while the server is down: it hangs and says so, and
 // ends when the server is back; or at once for who takes the finalizer off, and the sweep does the rest.
 func TestDeletedWhileTheServerIsDown(t *testing.T) {
